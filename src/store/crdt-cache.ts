@@ -1,0 +1,97 @@
+// Loaded Automerge documents, bounded by bytes: WebAssembly memory is not collected, so eviction frees it.
+import type { DocumentKey } from "./document-key.ts";
+import { HistoryDocument } from "./history.ts";
+import type { StartId } from "./stamp.ts";
+
+interface Entry {
+  readonly document: HistoryDocument;
+  /** Length of the chunks after the last compressed save. */
+  savedBytes: number;
+  cost: number;
+}
+
+/** What a loaded document costs beyond its chunks, and per byte of them: measured, rounded up. */
+const COST_BASE = 8 * 1024;
+const COST_PER_BYTE = 12;
+
+export class CrdtCache {
+  readonly #actor: StartId;
+  readonly #bytesMax: number;
+  // Insertion order is order of use: the first is the one unused for longest.
+  readonly #entries = new Map<DocumentKey, Entry>();
+  #cost = 0;
+
+  constructor(actor: StartId, bytesMax: number) {
+    this.#actor = actor;
+    this.#bytesMax = bytesMax;
+  }
+
+  /** The document of `key` if it is loaded, else loaded from `chunks`; undefined when they are incomplete. */
+  open(key: DocumentKey, chunks: Uint8Array): HistoryDocument | undefined {
+    const entry = this.#entries.get(key);
+    if (entry !== undefined) {
+      this.#entries.delete(key);
+      this.#entries.set(key, entry);
+      return entry.document;
+    }
+    const document = HistoryDocument.load(chunks, this.#actor);
+    if (document !== undefined) this.#keep(key, document, chunks.length);
+    return document;
+  }
+
+  /** A new, empty document in place of whatever is loaded under `key`. */
+  create(key: DocumentKey): HistoryDocument {
+    this.discard(key);
+    const document = HistoryDocument.empty(this.#actor);
+    this.#keep(key, document, 0);
+    return document;
+  }
+
+  /**
+   * The chunks of a document that had `before` and was given `added`: appended, or saved anew once the
+   * appended part has doubled the whole, so that a long life of small writes costs a constant factor.
+   */
+  grow(key: DocumentKey, before: Uint8Array | undefined, added: Uint8Array): Uint8Array {
+    const entry = this.#entries.get(key);
+    const length = (before?.length ?? 0) + added.length;
+    if (entry === undefined || length <= 2 * entry.savedBytes + 4096) {
+      return before === undefined ? added : Buffer.concat([before, added]);
+    }
+    const saved = entry.document.save();
+    entry.savedBytes = saved.length;
+    this.#cost -= entry.cost;
+    entry.cost = costOf(saved.length);
+    this.#cost += entry.cost;
+    return saved;
+  }
+
+  discard(key: DocumentKey): void {
+    const entry = this.#entries.get(key);
+    if (entry === undefined) return;
+    this.#entries.delete(key);
+    this.#cost -= entry.cost;
+    entry.document.free();
+  }
+
+  /** Frees what is over the limit; called between groups of writes, when no document is in use. */
+  trim(): void {
+    for (const key of this.#entries.keys()) {
+      if (this.#cost <= this.#bytesMax) return;
+      this.discard(key);
+    }
+  }
+
+  clear(): void {
+    for (const key of [...this.#entries.keys()]) this.discard(key);
+  }
+
+  #keep(key: DocumentKey, document: HistoryDocument, chunkBytes: number): void {
+    const cost = costOf(chunkBytes);
+    this.#entries.set(key, { document, savedBytes: chunkBytes, cost });
+    this.#cost += cost;
+  }
+}
+
+function costOf(chunkBytes: number): number {
+  return COST_BASE + COST_PER_BYTE * chunkBytes;
+}

@@ -1,0 +1,318 @@
+// The file on disk: SQLite in WAL mode, every commit synchronous. Rows in, rows out; no CRDT is known here.
+import { SQLiteError, Database as Sqlite } from "bun:sqlite";
+import { Fault, messageOf } from "../base/faults.ts";
+import { getLog } from "../base/log.ts";
+import type { DocumentKey } from "./document-key.ts";
+
+const log = getLog("peat_mesh::storage::automerge_store");
+
+const SCHEMA_VERSION = 1;
+/** "peat" in ASCII: tells our files from other SQLite databases. */
+const APPLICATION_ID = 0x70656174;
+
+/** One document as it lies on disk. */
+export interface Row {
+  /** Position in the order of commits; a document's newest commit only. */
+  readonly seq: number;
+  readonly key: DocumentKey;
+  /** First bits of SHA-256(key): the leaf of the reconciliation tree. */
+  readonly bucket: number;
+  readonly deleted: boolean;
+  /** Encoded State. */
+  readonly state: Uint8Array;
+  /** Canonical JSON; undefined for a deleted document. */
+  readonly json: string | undefined;
+  /** State hash, 32 hex digits. */
+  readonly hash: string;
+  /** Ms since the Unix epoch of the commit on this node. */
+  readonly writtenAt: number;
+}
+
+/** What the reconciliation tree needs of every document. */
+export interface Leaf {
+  readonly key: DocumentKey;
+  readonly hash: string;
+  readonly deleted: boolean;
+}
+
+const SCHEMA = `
+  CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+  CREATE TABLE documents (
+    seq INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE, bucket INTEGER NOT NULL,
+    deleted INTEGER NOT NULL, state BLOB NOT NULL, json TEXT, hash TEXT NOT NULL,
+    written_at INTEGER NOT NULL, checksum INTEGER NOT NULL, rendering BLOB
+  );
+  CREATE INDEX documents_by_bucket ON documents (bucket, key, hash, deleted);
+  CREATE TABLE stubs (key_hash BLOB PRIMARY KEY, life INTEGER NOT NULL, until INTEGER NOT NULL)
+    WITHOUT ROWID;
+  CREATE TABLE guest_histories (
+    guest TEXT NOT NULL, key TEXT NOT NULL, chunks BLOB NOT NULL, PRIMARY KEY (guest, key)
+  ) WITHOUT ROWID;
+  CREATE TABLE set_aside (
+    id INTEGER PRIMARY KEY, at INTEGER NOT NULL, why TEXT NOT NULL, key TEXT NOT NULL,
+    state BLOB, json TEXT, hash TEXT
+  );
+`;
+
+type RawRow = {
+  seq: number;
+  key: string;
+  bucket: number;
+  deleted: number;
+  state: Uint8Array;
+  json: string | null;
+  hash: string;
+  written_at: number;
+  checksum: number;
+};
+
+const COLUMNS = "seq, key, bucket, deleted, state, json, hash, written_at, checksum";
+
+/** Detects what the disk changed behind our back; not a defence against people. */
+function checksumOf(row: Omit<Row, "seq" | "writtenAt" | "bucket">): number {
+  const text = `${row.key}\n${row.hash}\n${row.deleted}\n${row.json ?? ""}`;
+  return (Bun.hash.crc32(row.state) ^ Bun.hash.crc32(text)) >>> 0;
+}
+
+/** A row that its checksum disowns. */
+export interface DamagedRow {
+  readonly damaged: true;
+  readonly seq: number;
+  readonly key: DocumentKey;
+}
+
+function fromRaw(raw: RawRow): Row | DamagedRow {
+  const row: Row = {
+    seq: raw.seq,
+    key: raw.key as DocumentKey,
+    bucket: raw.bucket,
+    deleted: raw.deleted === 1,
+    state: raw.state,
+    json: raw.json ?? undefined,
+    hash: raw.hash,
+    writtenAt: raw.written_at,
+  };
+  if (checksumOf(row) === raw.checksum) return row;
+  return { damaged: true, seq: row.seq, key: row.key };
+}
+
+export function isDamaged(row: Row | DamagedRow | undefined): row is DamagedRow {
+  return row !== undefined && "damaged" in row;
+}
+
+/** What SQLite says, as a fault: full disks heal, a failed write of unknown outcome does not. */
+export function toStorageFault(error: unknown, path: string): Fault {
+  if (error instanceof Fault) return error;
+  const code = error instanceof SQLiteError ? (error.code ?? "") : "";
+  const told = messageOf(error);
+  if (code.startsWith("SQLITE_FULL")) {
+    return new Fault("storage_full", `no room left for ${path}; free some space`, {}, error);
+  }
+  if (code.startsWith("SQLITE_BUSY") || code.startsWith("SQLITE_LOCKED")) {
+    const sentence = `${path} is in use by another process; stop it or set another PEAT_DATA_DIR`;
+    return new Fault("storage_locked", sentence, {}, error);
+  }
+  if (code.startsWith("SQLITE_CORRUPT") || code.startsWith("SQLITE_NOTADB")) {
+    const sentence = `${path} is damaged (${told}); restore a backup, or move the file away and let peers refill it`;
+    return new Fault("storage_unusable", sentence, {}, error);
+  }
+  if (code.startsWith("SQLITE_CANTOPEN") || code.startsWith("SQLITE_READONLY")) {
+    const sentence = `${path} can't be written (${told}); check its owner and mode, or set another PEAT_DATA_DIR`;
+    return new Fault("storage_unusable", sentence, {}, error);
+  }
+  return new Fault("storage_failed", `${path}: ${told}`, {}, error);
+}
+
+export interface DatabaseOptions {
+  /** A file, or ":memory:". */
+  readonly path: string;
+  /** Page cache. */
+  readonly cacheBytes: number;
+}
+
+export class Database {
+  readonly path: string;
+  readonly #sqlite: Sqlite;
+
+  private constructor(sqlite: Sqlite, path: string) {
+    this.#sqlite = sqlite;
+    this.path = path;
+  }
+
+  /** Faults: storage_locked, storage_unusable (damaged, not ours, from a later version). */
+  static open(options: DatabaseOptions): Database {
+    log.debug(`Opening SQLite database with cache_size=${options.cacheBytes} bytes`);
+    let sqlite: Sqlite | undefined;
+    try {
+      sqlite = new Sqlite(options.path, { create: true, strict: true });
+      prepare(sqlite, options);
+      return new Database(sqlite, options.path);
+    } catch (error) {
+      sqlite?.close();
+      throw toStorageFault(error, options.path);
+    }
+  }
+
+  close(): void {
+    this.#sqlite.close();
+  }
+
+  meta(name: string): string | undefined {
+    const query = this.#sqlite.query<{ value: string }, [string]>(
+      "SELECT value FROM meta WHERE name = ?",
+    );
+    return query.get(name)?.value;
+  }
+
+  setMeta(name: string, value: string): void {
+    this.#sqlite.query("INSERT OR REPLACE INTO meta VALUES (?, ?)").run(name, value);
+  }
+
+  lastSeq(): number {
+    const query = this.#sqlite.query<{ seq: number | null }, []>(
+      "SELECT max(seq) AS seq FROM documents",
+    );
+    return Math.max(query.get()?.seq ?? 0, Number(this.meta("last_seq") ?? 0));
+  }
+
+  get(key: DocumentKey): Row | DamagedRow | undefined {
+    const raw = this.#sqlite
+      .query<RawRow, [string]>(`SELECT ${COLUMNS} FROM documents WHERE key = ?`)
+      .get(key);
+    return raw === null ? undefined : fromRaw(raw);
+  }
+
+  /** Documents of `collection` in key order, those with ids after `after` only; deleted ones left out. */
+  list(collection: string, after: string | undefined, limit: number): (Row | DamagedRow)[] {
+    // ";" is the character after ":", so this range is the collection and nothing else.
+    return this.#sqlite
+      .query<RawRow, [string, string, number]>(
+        `SELECT ${COLUMNS} FROM documents WHERE key > ? AND key < ? AND deleted = 0 ORDER BY key LIMIT ?`,
+      )
+      .all(`${collection}:${after ?? ""}`, `${collection};`, limit)
+      .map(fromRaw);
+  }
+
+  /** The newest version of what was committed after `seq`, up to and including `until`, in that order. */
+  since(seq: number, until: number, limit: number): (Row | DamagedRow)[] {
+    return this.#sqlite
+      .query<RawRow, [number, number, number]>(
+        `SELECT ${COLUMNS} FROM documents WHERE seq > ? AND seq <= ? ORDER BY seq LIMIT ?`,
+      )
+      .all(seq, until, limit)
+      .map(fromRaw);
+  }
+
+  /** Every document's leaf, from the index alone. */
+  *leaves(): Generator<Leaf & { readonly bucket: number }> {
+    const query = this.#sqlite.query<
+      { bucket: number; key: string; hash: string; deleted: number },
+      []
+    >("SELECT bucket, key, hash, deleted FROM documents ORDER BY bucket");
+    for (const raw of query.iterate()) {
+      yield {
+        bucket: raw.bucket,
+        key: raw.key as DocumentKey,
+        hash: raw.hash,
+        deleted: raw.deleted === 1,
+      };
+    }
+  }
+
+  /** Leaves of the buckets from `first` to `last`, both included. */
+  leavesBetween(first: number, last: number): Leaf[] {
+    return this.#sqlite
+      .query<{ key: string; hash: string; deleted: number }, [number, number]>(
+        "SELECT key, hash, deleted FROM documents WHERE bucket BETWEEN ? AND ?",
+      )
+      .all(first, last)
+      .map(({ key, hash, deleted }) => ({ key: key as DocumentKey, hash, deleted: deleted === 1 }));
+  }
+
+  /** One transaction, durable when it returns. Throws Faults of toStorageFault; nothing is written then. */
+  write(rows: readonly Row[], removed: readonly DamagedRow[], now: number): void {
+    const db = this.#sqlite;
+    try {
+      db.exec("BEGIN IMMEDIATE");
+      for (const row of removed) this.#setAside(row, now);
+      const upsert = db.query(UPSERT);
+      for (const row of rows) {
+        upsert.run(
+          row.seq,
+          row.key,
+          row.bucket,
+          row.deleted ? 1 : 0,
+          row.state,
+          row.json ?? null,
+          row.hash,
+          row.writtenAt,
+          checksumOf(row),
+        );
+      }
+      db.exec("COMMIT");
+    } catch (error) {
+      if (db.inTransaction) this.#rollback();
+      throw toStorageFault(error, this.path);
+    }
+  }
+
+  #setAside(row: DamagedRow, now: number): void {
+    this.#sqlite
+      .query(
+        "INSERT INTO set_aside (at, why, key, state, json, hash) SELECT ?, 'damaged', key, state, json, hash FROM documents WHERE seq = ?",
+      )
+      .run(now, row.seq);
+    this.#sqlite.query("DELETE FROM documents WHERE seq = ?").run(row.seq);
+    this.setMeta("last_seq", String(this.lastSeq()));
+  }
+
+  #rollback(): void {
+    try {
+      this.#sqlite.exec("ROLLBACK");
+    } catch (error) {
+      log.warn("Rollback refused", { cause: messageOf(error) });
+    }
+  }
+}
+
+const UPSERT = `
+  INSERT INTO documents (seq, key, bucket, deleted, state, json, hash, written_at, checksum)
+  VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+  ON CONFLICT (key) DO UPDATE SET seq = excluded.seq, deleted = excluded.deleted,
+    state = excluded.state, json = excluded.json, hash = excluded.hash,
+    written_at = excluded.written_at, checksum = excluded.checksum, rendering = NULL`;
+
+function prepare(sqlite: Sqlite, options: DatabaseOptions): void {
+  sqlite.exec("PRAGMA busy_timeout = 0");
+  // One process, and no shared-memory file: the lock that refuses a second process is SQLite's own.
+  sqlite.exec("PRAGMA locking_mode = EXCLUSIVE");
+  // Has to be set before the first table: compaction gives pages back to the file system.
+  sqlite.exec("PRAGMA auto_vacuum = INCREMENTAL");
+  sqlite.exec("PRAGMA journal_mode = WAL");
+  sqlite.exec("PRAGMA synchronous = FULL");
+  sqlite.exec(`PRAGMA cache_size = -${Math.ceil(options.cacheBytes / 1024)}`);
+  sqlite.exec("PRAGMA temp_store = MEMORY");
+  const pragma = (name: string) =>
+    Number(
+      Object.values(sqlite.query<Record<string, number>, []>(`PRAGMA ${name}`).get() ?? {})[0],
+    );
+  const version = pragma("user_version");
+  const application = pragma("application_id");
+  const tables = sqlite.query("SELECT 1 FROM sqlite_schema LIMIT 1").get();
+  if (tables !== null && application !== APPLICATION_ID) {
+    const sentence = `${options.path} is a database of another program; move it away or set another PEAT_DATA_DIR`;
+    throw new Fault("storage_unusable", sentence);
+  }
+  if (version > SCHEMA_VERSION) {
+    const sentence = `${options.path} was written by a later version (schema ${version}, this one knows ${SCHEMA_VERSION}); install that version again or restore a backup`;
+    throw new Fault("storage_unusable", sentence);
+  }
+  if (version === 0) {
+    sqlite.exec(
+      `BEGIN IMMEDIATE; ${SCHEMA} PRAGMA application_id = ${APPLICATION_ID}; PRAGMA user_version = ${SCHEMA_VERSION}; COMMIT`,
+    );
+    return;
+  }
+  // Takes the lock now: a second process must be refused at its start, not at its first write.
+  sqlite.exec("BEGIN IMMEDIATE; COMMIT");
+}

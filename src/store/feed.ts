@@ -1,0 +1,137 @@
+// Committed changes for readers, in commit order: what happened since a token, then what happens.
+import { BoundedQueue, type Taken } from "../base/queue.ts";
+import { type Database, isDamaged, type Row } from "./database.ts";
+import { type DocumentKey, splitKey } from "./document-key.ts";
+
+export interface StoredDocument {
+  readonly key: DocumentKey;
+  readonly collection: string;
+  readonly id: string;
+  /** Canonical JSON text of the object; "null" for a deleted document. */
+  readonly json: string;
+  /** State hash, 32 hex digits: the ETag. */
+  readonly hash: string;
+  readonly seq: number;
+  readonly deleted: boolean;
+}
+
+export interface Change {
+  readonly seq: number;
+  /** Where to resume after this change; opaque. */
+  readonly token: string;
+  readonly document: StoredDocument;
+  /** What the document was before: readers tell a creation from an update by it. Unknown in a backlog. */
+  readonly before: "absent" | "alive" | "deleted" | "unknown";
+}
+
+export interface Subscription {
+  /** The next change, a told gap, or undefined once closed. One caller at a time. */
+  take(): Promise<Taken<Change> | undefined>;
+  close(): void;
+  /** Set when `since` could not be honoured: what happened in between is not known here. */
+  readonly lostSince: boolean;
+  /** The token of the moment of subscribing. */
+  readonly position: string;
+}
+
+export interface SubscribeOptions {
+  /** All collections unless given. */
+  readonly collections?: readonly string[];
+  /** Token to resume after; without it only what happens from now on is told. */
+  readonly since?: string;
+  /** Changes kept for a slow reader before it is told of a gap. */
+  readonly capacity: number;
+}
+
+const BACKLOG_PAGE = 128;
+
+export function toStoredDocument(row: Row): StoredDocument {
+  const { collection, id } = splitKey(row.key);
+  const json = row.json ?? "null";
+  return { key: row.key, collection, id, json, hash: row.hash, seq: row.seq, deleted: row.deleted };
+}
+
+export class Feed {
+  readonly #database: Database;
+  readonly #storeId: string;
+  readonly #subscribers = new Set<{ queue: BoundedQueue<Change>; wants: Wants }>();
+  #lastSeq: number;
+
+  constructor(database: Database, storeId: string, lastSeq: number) {
+    this.#database = database;
+    this.#storeId = storeId;
+    this.#lastSeq = lastSeq;
+  }
+
+  position(): string {
+    return this.#token(this.#lastSeq);
+  }
+
+  publish(changes: readonly Omit<Change, "token">[]): void {
+    for (const change of changes) {
+      this.#lastSeq = change.seq;
+      const told = { ...change, token: this.#token(change.seq) };
+      for (const { queue, wants } of this.#subscribers) {
+        if (wants(change.document.collection)) queue.push(told);
+      }
+    }
+  }
+
+  subscribe(options: SubscribeOptions): Subscription {
+    const names = options.collections === undefined ? undefined : new Set(options.collections);
+    const wants: Wants = (collection) => names === undefined || names.has(collection);
+    const queue = new BoundedQueue<Change>(options.capacity);
+    const subscriber = { queue, wants };
+    this.#subscribers.add(subscriber);
+    const asked = options.since === undefined ? this.#lastSeq : this.#seqOf(options.since);
+    const backlog = this.#backlog(asked ?? 0, this.#lastSeq, wants);
+    return {
+      lostSince: asked === undefined,
+      position: this.position(),
+      take: async () => {
+        const next = backlog.next();
+        return next.done === true ? queue.take() : { kind: "item", item: next.value };
+      },
+      close: () => {
+        this.#subscribers.delete(subscriber);
+        backlog.return(undefined);
+        queue.close();
+      },
+    };
+  }
+
+  close(): void {
+    for (const { queue } of this.#subscribers) queue.close();
+    this.#subscribers.clear();
+  }
+
+  /** What was committed up to the moment of subscribing; later commits of these documents are in the queue. */
+  *#backlog(after: number, until: number, wants: Wants): Generator<Change, undefined> {
+    let seq = after;
+    while (seq < until) {
+      const rows = this.#database.since(seq, until, BACKLOG_PAGE);
+      for (const row of rows) {
+        if (isDamaged(row) || !wants(splitKey(row.key).collection)) continue;
+        const document = toStoredDocument(row);
+        yield { seq: row.seq, token: this.#token(row.seq), document, before: "unknown" };
+      }
+      seq = rows.at(-1)?.seq ?? until;
+    }
+    return undefined;
+  }
+
+  #token(seq: number): string {
+    return `${this.#storeId}-${seq}`;
+  }
+
+  /** Undefined for a token of another store, or of a future that a restored backup forgot. */
+  #seqOf(token: string): number | undefined {
+    const [storeId, digits = "", ...more] = token.split("-");
+    if (storeId !== this.#storeId || more.length > 0 || !/^\d{1,15}$/.test(digits))
+      return undefined;
+    const seq = Number(digits);
+    return seq <= this.#lastSeq ? seq : undefined;
+  }
+}
+
+type Wants = (collection: string) => boolean;

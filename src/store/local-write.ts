@@ -1,0 +1,140 @@
+// What an explicit write does to a document's state: pure, except that a history's own document is edited in place.
+import { Fault } from "../base/faults.ts";
+import type { HistoryDocument } from "./history.ts";
+import {
+  emptyObject,
+  type JsonObject,
+  type JsonValue,
+  mergePatch,
+  parseJson,
+  parseJsonObject,
+  printJson,
+} from "./json.ts";
+import type { Stamp, Stamper } from "./stamp.ts";
+import {
+  clipReason,
+  type DeletedState,
+  type Field,
+  highestN,
+  type LatestState,
+  type State,
+} from "./state.ts";
+import type { Kind } from "./sync-modes.ts";
+
+/** JSON texts as they were received. */
+export type WriteOperation =
+  | { readonly kind: "put"; readonly body: string }
+  | { readonly kind: "patch"; readonly body: string }
+  | { readonly kind: "delete"; readonly reason: string };
+
+export interface Life {
+  readonly life: number;
+  readonly born: number;
+  readonly kind: Kind;
+}
+
+/** The life that a write of content belongs to: the present one, or a new one after a delete. */
+export function lifeOfWrite(before: State | undefined, kind: Kind, nowMs: number): Life {
+  if (before === undefined) return { life: 0, born: nowMs, kind };
+  if (before.form === "deleted") return { life: before.life + 1, born: nowMs, kind };
+  return { life: before.life, born: before.born, kind: before.form };
+}
+
+/** Fault `document_not_found` for a delete of what is not there. */
+export function deleteState(
+  before: State | undefined,
+  context: { key: string; by: string; reason: string; stamper: Stamper },
+): DeletedState {
+  if (before === undefined || before.form === "deleted") {
+    throw new Fault("document_not_found", `document not found: ${context.key.replace(":", "/")}`);
+  }
+  const deletedAt = context.stamper.nowMs();
+  return {
+    form: "deleted",
+    kind: before.form,
+    life: before.life + 1,
+    born: deletedAt,
+    deletedAt,
+    by: context.by,
+    reason: clipReason(context.reason),
+  };
+}
+
+/** Root fields that `operation` sets, or removes (undefined), on a document that is `before` now. */
+function changedFields(
+  operation: Exclude<WriteOperation, { kind: "delete" }>,
+  before: LatestState | undefined,
+): Map<string, string | undefined> {
+  const changes = new Map<string, string | undefined>();
+  if (operation.kind === "put") {
+    const body = parseJsonObject(operation.body);
+    for (const [name, value] of Object.entries(body)) changes.set(name, printField(value));
+    return changes;
+  }
+  for (const [name, change] of Object.entries(parseJsonObject(operation.body))) {
+    const present = before?.fields.get(name)?.json;
+    if (change === null) {
+      if (present !== undefined) changes.set(name, undefined);
+      continue;
+    }
+    const target = present === undefined ? undefined : parseJson(present);
+    const json = printField(mergePatch(target, change));
+    if (json !== present) changes.set(name, json);
+  }
+  return changes;
+}
+
+const FIELD_DEPTH_MAX = 63;
+const FIELD_NAME_CHARS_MAX = 4096;
+
+function printField(value: JsonValue): string {
+  return printJson(value, FIELD_DEPTH_MAX);
+}
+
+/**
+ * PUT sets the floor and stamps all fields: a replacement is never mixed with what it replaced.
+ * PATCH stamps only what it changes, removals too; undefined when it changes nothing.
+ */
+export function writeLatest(
+  before: State | undefined,
+  operation: Exclude<WriteOperation, { kind: "delete" }>,
+  life: Life,
+  stamper: Stamper,
+): LatestState | undefined {
+  const present = before?.form === "latest" ? before : undefined;
+  const changes = changedFields(operation, present);
+  for (const name of changes.keys()) checkFieldName(name);
+  if (operation.kind === "patch" && present !== undefined && changes.size === 0) return undefined;
+  const stamp = stamper.next(highestN(present));
+  const isPut = operation.kind === "put" || present === undefined;
+  const fields = new Map<string, Field>(isPut ? [] : present.fields);
+  for (const [name, json] of changes) fields.set(name, { stamp, json });
+  const floor: Stamp = isPut ? stamp : present.floor;
+  return { form: "latest", life: life.life, born: life.born, floor, fields };
+}
+
+function checkFieldName(name: string): void {
+  if (name.length > FIELD_NAME_CHARS_MAX || !name.isWellFormed()) {
+    throw new Fault(
+      "invalid_argument",
+      `field name ${JSON.stringify(name.slice(0, 40))} must be well-formed and at most ${FIELD_NAME_CHARS_MAX} characters`,
+    );
+  }
+}
+
+/** Edits `document`; undefined when nothing differs. `change` is the bytes of the Automerge change. */
+export function writeHistory(
+  document: HistoryDocument,
+  operation: Exclude<WriteOperation, { kind: "delete" }>,
+  present: string | undefined,
+  nowMs: number,
+): { readonly change: Uint8Array; readonly json: string } | undefined {
+  const before: JsonObject = present === undefined ? emptyObject() : parseJsonObject(present);
+  const body = parseJsonObject(operation.body);
+  const after = operation.kind === "put" ? body : (mergePatch(before, body) as JsonObject);
+  // Printed first, for its checks of depth and text: nothing is changed when it throws.
+  const json = printJson(after);
+  for (const name of Object.keys(after)) checkFieldName(name);
+  const change = document.write(before, after, nowMs);
+  return change === undefined ? undefined : { change, json };
+}

@@ -1,0 +1,391 @@
+// The documents of this node: writes and merges in groups, each group one durable commit; reads, feed and
+// reconciliation sums of what is committed.
+
+import { toHex } from "../base/bytes.ts";
+import { Fault, messageOf } from "../base/faults.ts";
+import { getLog } from "../base/log.ts";
+import { CrdtCache } from "./crdt-cache.ts";
+import { type DamagedRow, Database, isDamaged, type Leaf, type Row } from "./database.ts";
+import { type DocumentKey, splitKey } from "./document-key.ts";
+import {
+  Feed,
+  type StoredDocument,
+  type SubscribeOptions,
+  type Subscription,
+  toStoredDocument,
+} from "./feed.ts";
+import {
+  checkPreconditions,
+  outcomeOf,
+  type WriteRequest,
+  type WriteResult,
+} from "./precondition.ts";
+import { newStartId, Stamper, type StartId } from "./stamp.ts";
+import { decodeState, encodeState, type StateHash } from "./state.ts";
+import type { Committed, StoreOptions, StoreSummary } from "./store-options.ts";
+import { bucketsBelow, type Prefix, ROOT, type Sum } from "./sums.ts";
+import { Tally } from "./tally.ts";
+import {
+  type Entry,
+  type IncomingState,
+  type MergeOutcome,
+  toDelta,
+  toRow,
+  WriteGroup,
+} from "./write-group.ts";
+
+const log = getLog("peat_mesh::storage::automerge_store");
+
+export type { Change, StoredDocument, Subscription } from "./feed.ts";
+export type { WriteOperation } from "./local-write.ts";
+export type { WriteRequest, WriteResult } from "./precondition.ts";
+export type { Committed, StoreOptions, StoreSummary } from "./store-options.ts";
+export type { IncomingState, MergeOutcome } from "./write-group.ts";
+
+interface LocalWrite {
+  readonly request: WriteRequest;
+  readonly resolve: (result: WriteResult) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+interface PeerMerge {
+  readonly incoming: IncomingState;
+  readonly origin: string;
+  readonly resolve: (outcome: MergeOutcome) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+const LOCAL_PER_GROUP = 512;
+const MERGES_PER_GROUP = 512;
+/** How long peers' documents may hold up a group, and thereby everybody's answers. */
+const MERGE_MS_PER_GROUP = 8;
+/** Waiting local writes beyond this are refused at once: an answer now is worth more than one never. */
+const LOCAL_WAITING_MAX = 20_000;
+
+export class Store {
+  readonly start: StartId;
+  readonly storeId: string;
+  readonly #options: StoreOptions;
+  readonly #database: Database;
+  readonly #cache: CrdtCache;
+  readonly #feed: Feed;
+  readonly #stamper: Stamper;
+  readonly #tally: Tally;
+  #seq: number;
+  #local: LocalWrite[] = [];
+  #merges: PeerMerge[] = [];
+  #isScheduled = false;
+  #isClosed = false;
+  #listeners = new Set<(committed: readonly Committed[]) => void>();
+  #damageListeners = new Set<(key: DocumentKey) => void>();
+  /** Damaged rows found while reading, to be set aside by the next group. */
+  #damaged = new Map<number, DamagedRow>();
+
+  private constructor(options: StoreOptions, database: Database, storeId: string) {
+    this.#options = options;
+    this.#database = database;
+    this.storeId = storeId;
+    this.start = newStartId(options.random);
+    this.#cache = new CrdtCache(this.start, options.crdtCacheBytes);
+    this.#stamper = new Stamper(options.clock, this.start);
+    this.#seq = database.lastSeq();
+    this.#feed = new Feed(database, storeId, this.#seq);
+    this.#tally = new Tally(database);
+  }
+
+  /** Faults: storage_locked, storage_unusable. */
+  static open(options: StoreOptions): Store {
+    const database = Database.open({ path: options.path, cacheBytes: options.cacheBytes });
+    let storeId = database.meta("store_id");
+    if (storeId === undefined) {
+      storeId = toHex(options.random(new Uint8Array(8)));
+      database.setMeta("store_id", storeId);
+    }
+    return new Store(options, database, storeId);
+  }
+
+  /** Commits what waits, then closes the file. */
+  close(): void {
+    if (this.#isClosed) return;
+    while (this.#local.length > 0 || this.#merges.length > 0) this.#commitGroup();
+    this.#isClosed = true;
+    this.#feed.close();
+    this.#cache.clear();
+    this.#database.close();
+  }
+
+  /**
+   * Applies one local write; resolves after its commit. Faults: invalid_argument, payload_too_large,
+   * precondition_failed, document_not_found, conflict, overloaded, storage_full.
+   */
+  write(request: WriteRequest): Promise<WriteResult> {
+    return new Promise((resolve, reject) => {
+      if (this.#isClosed) throw new Fault("not_ready", "the node is stopping");
+      if (this.#local.length >= LOCAL_WAITING_MAX) {
+        throw new Fault("overloaded", "too many writes are waiting; slow down and try again");
+      }
+      this.#local.push({ request, resolve, reject });
+      this.#schedule();
+    });
+  }
+
+  /** Joins a peer's state; resolves after the commit. Fault `wire_invalid`: the bytes are no state. */
+  merge(incoming: IncomingState, origin: string): Promise<MergeOutcome> {
+    return new Promise((resolve, reject) => {
+      if (this.#isClosed) throw new Fault("not_ready", "the node is stopping");
+      this.#merges.push({ incoming, origin, resolve, reject });
+      this.#schedule();
+    });
+  }
+
+  /** The document if it is alive. */
+  get(key: DocumentKey): StoredDocument | undefined {
+    const row = this.#row(key);
+    return row === undefined || row.deleted ? undefined : toStoredDocument(row);
+  }
+
+  /** Alive documents in key order, those with ids after `after`. */
+  list(collection: string, options: { limit: number; after?: string }): readonly StoredDocument[] {
+    const documents: StoredDocument[] = [];
+    for (const row of this.#database.list(collection, options.after, options.limit)) {
+      if (isDamaged(row)) this.#foundDamage(row);
+      else documents.push(toStoredDocument(row));
+    }
+    return documents;
+  }
+
+  count(collection: string): number {
+    return this.#tally.count(collection);
+  }
+
+  collections(): readonly { name: string; count: number }[] {
+    return this.#tally.collections();
+  }
+
+  subscribe(options: SubscribeOptions): Subscription {
+    return this.#feed.subscribe(options);
+  }
+
+  /** Resume token of this moment. */
+  position(): string {
+    return this.#feed.position();
+  }
+
+  summary(): StoreSummary {
+    const { documents, tombstones } = this.#tally;
+    const root = this.#tally.sum(ROOT);
+    return { storeId: this.storeId, documents, tombstones, rootHash: `${root.count}-${root.sum}` };
+  }
+
+  sum(prefix: Prefix): Sum {
+    return this.#tally.sum(prefix);
+  }
+
+  /** Keys and state hashes below a prefix. */
+  leaves(prefix: Prefix): Leaf[] {
+    const { first, last } = bucketsBelow(prefix);
+    return this.#database.leavesBetween(first, last);
+  }
+
+  hashOf(key: DocumentKey): StateHash | undefined {
+    return this.#row(key)?.hash;
+  }
+
+  /** Heads of a stored history, to be told to a peer that is to send the rest; undefined for other kinds. */
+  headsOf(key: DocumentKey): readonly string[] | undefined {
+    const row = this.#row(key);
+    const state = row === undefined ? undefined : decodeState(row.state);
+    if (state?.form !== "history") return undefined;
+    const heads = this.#cache.open(key, state.chunks)?.heads();
+    this.#schedule();
+    return heads;
+  }
+
+  /** The state for a peer that has `heads` of the history (of the life that is ours), else the whole. */
+  stateFor(
+    key: DocumentKey,
+    heads?: readonly string[],
+  ): { bytes: Uint8Array; hash: StateHash } | undefined {
+    const row = this.#row(key);
+    if (row === undefined) return undefined;
+    if (heads === undefined || heads.length === 0) return { bytes: row.state, hash: row.hash };
+    const state = decodeState(row.state);
+    const document = state.form === "history" ? this.#cache.open(key, state.chunks) : undefined;
+    if (state.form !== "history" || document === undefined) {
+      return { bytes: row.state, hash: row.hash };
+    }
+    const delta = encodeState({ ...state, chunks: document.changesSince(heads) });
+    return { bytes: delta.length < row.state.length ? delta : row.state, hash: row.hash };
+  }
+
+  /** Called after every commit, in commit order. Returns the way to end that. */
+  onCommit(listener: (committed: readonly Committed[]) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  /** Called when a damaged document has been set aside: a peer may have a good one. */
+  onDamage(listener: (key: DocumentKey) => void): () => void {
+    this.#damageListeners.add(listener);
+    return () => this.#damageListeners.delete(listener);
+  }
+
+  #row(key: DocumentKey): Row | undefined {
+    const row = this.#database.get(key);
+    if (!isDamaged(row)) return row;
+    this.#foundDamage(row);
+    return undefined;
+  }
+
+  #foundDamage(row: DamagedRow): void {
+    this.#damaged.set(row.seq, row);
+    this.#schedule();
+  }
+
+  #schedule(): void {
+    if (this.#isScheduled || this.#isClosed) return;
+    this.#isScheduled = true;
+    // In a later turn, so that all requests that are ready share one commit.
+    this.#options.clock.soon(() => {
+      this.#isScheduled = false;
+      if (this.#isClosed) return;
+      this.#commitGroup();
+      if (this.#local.length > 0 || this.#merges.length > 0) this.#schedule();
+    });
+  }
+
+  #commitGroup(): void {
+    const context = {
+      database: this.#database,
+      cache: this.#cache,
+      stamper: this.#stamper,
+      nodeName: this.#options.nodeName,
+      documentBytesMax: this.#options.documentBytesMax,
+    };
+    const group = new WriteGroup(context);
+    const answers: (() => void)[] = [];
+    const failures: ((error: unknown) => void)[] = [];
+    this.#applyLocal(group, answers, failures);
+    this.#applyMerges(group, answers, failures);
+    try {
+      this.#commit(group);
+      for (const answer of answers) answer();
+    } catch (error) {
+      group.discard();
+      for (const fail of failures) fail(error);
+      this.#reportFailure(error);
+    }
+    this.#cache.trim();
+  }
+
+  #applyLocal(
+    group: WriteGroup,
+    answers: (() => void)[],
+    failures: ((e: unknown) => void)[],
+  ): void {
+    for (const { request, resolve, reject } of this.#local.splice(0, LOCAL_PER_GROUP)) {
+      try {
+        const entry = group.entry(request.key);
+        const existed = entry.state !== undefined && entry.state.form !== "deleted";
+        const hashBefore = entry.hash;
+        checkPreconditions(request, existed ? entry.hash : undefined);
+        group.write(entry, request.operation);
+        const outcome = outcomeOf(request.operation, existed, entry.hash !== hashBefore);
+        const { json, hash } = entry;
+        answers.push(() => {
+          const { collection, id } = splitKey(entry.key);
+          const deleted = outcome === "deleted";
+          const document = {
+            key: entry.key,
+            collection,
+            id,
+            json: json ?? "null",
+            hash: hash ?? "",
+          };
+          resolve({ outcome, document: { ...document, seq: entry.seq, deleted } });
+        });
+        failures.push(reject);
+      } catch (error) {
+        this.#rejectOne(error, reject);
+      }
+    }
+  }
+
+  #applyMerges(
+    group: WriteGroup,
+    answers: (() => void)[],
+    failures: ((e: unknown) => void)[],
+  ): void {
+    const { clock } = this.#options;
+    const until = clock.monotonic() + MERGE_MS_PER_GROUP;
+    let taken = 0;
+    for (const { incoming, origin, resolve, reject } of this.#merges) {
+      if (taken === MERGES_PER_GROUP || (taken > 0 && clock.monotonic() >= until)) break;
+      taken += 1;
+      try {
+        const outcome = group.merge(group.entry(incoming.key), incoming, origin);
+        answers.push(() => resolve(outcome));
+        failures.push(reject);
+      } catch (error) {
+        this.#rejectOne(error, reject);
+      }
+    }
+    this.#merges.splice(0, taken);
+  }
+
+  /** A fault concerns one write; anything else is our bug, and no state can be trusted after it. */
+  #rejectOne(error: unknown, reject: (error: unknown) => void): void {
+    reject(error);
+    if (!(error instanceof Fault)) this.#reportFailure(error);
+  }
+
+  #commit(group: WriteGroup): void {
+    const changed = group.changed();
+    const damaged = [...this.#damaged.values(), ...group.damaged];
+    if (changed.length === 0 && damaged.length === 0) return;
+    const now = this.#options.clock.now();
+    for (const [index, entry] of changed.entries()) entry.seq = this.#seq + index + 1;
+    const rows = changed.map((entry) => toRow(entry, now));
+    this.#database.write(rows, damaged, now);
+    this.#damaged.clear();
+    this.#seq += rows.length;
+    if (damaged.length > 0) this.#tally.recount();
+    else
+      for (const [index, row] of rows.entries()) this.#tally.replace(changed[index]?.before, row);
+    this.#publish(changed, rows);
+    for (const { key } of damaged) {
+      log.error("Damaged document set aside; peers will be asked for it", { doc_key: key });
+      for (const tell of this.#damageListeners) tell(key);
+    }
+  }
+
+  #publish(changed: readonly Entry[], rows: readonly Row[]): void {
+    this.#feed.publish(
+      rows.map((row, index) => {
+        const before = changed[index]?.before;
+        const was = before === undefined ? "absent" : before.deleted ? "deleted" : "alive";
+        return { seq: row.seq, document: toStoredDocument(row), before: was };
+      }),
+    );
+    const committed = changed.map((entry) => ({
+      key: entry.key,
+      hash: entry.hash ?? "",
+      delta: toDelta(entry),
+      origin: entry.origin,
+    }));
+    for (const listener of this.#listeners) listener(committed);
+  }
+
+  #reportFailure(error: unknown): void {
+    if (error instanceof Fault && error.code === "storage_full") {
+      log.warn("Commit refused", { cause: messageOf(error) });
+      return;
+    }
+    const fault =
+      error instanceof Fault
+        ? error
+        : new Fault("internal", `store: ${messageOf(error)}`, {}, error);
+    log.error("Commit failed; the process has to restart", { cause: fault.message });
+    this.#options.onFatal(fault);
+  }
+}
