@@ -1,0 +1,318 @@
+// Rows of the settings table whose behaviour is not built yet: accepted, checked, and warned of when set.
+// A row loses its `effective: false` (and moves to settings.ts) with the change that makes it true.
+import {
+  collectionMode,
+  collectionName,
+  collectionPolicy,
+  listenAddress,
+  namedPath,
+} from "./addresses.ts";
+import {
+  boolean,
+  httpUrl,
+  integer,
+  kindOf,
+  listOf,
+  matching,
+  oneOf,
+  path,
+  port,
+  seconds,
+  secretBytes,
+  secretToken,
+  size,
+} from "./kinds.ts";
+import { optional, withDefault } from "./setting.ts";
+
+const DAY_SECS = 86_400;
+const GIB = 1024 ** 3;
+
+const count = (min: number, max: number) => integer({ placeholder: "N", min, max });
+
+/** What rows of one group have in common. */
+const sync = { group: "Sync, deletion and compaction", effective: false } as const;
+const rpc = { group: "RPC (Connect and gRPC)", effective: false } as const;
+const attachments = { group: "Attachments", effective: false } as const;
+const agent = { group: "Remote agent", effective: false } as const;
+const nats = { group: "NATS bridge", effective: false } as const;
+const devices = { group: "Certificates and devices", effective: false } as const;
+const kubernetes = { group: "Discovery", effective: false } as const;
+
+const SYNC_SETTINGS = {
+  syncModes: withDefault(listOf(collectionMode), {
+    ...sync,
+    env: ["PEAT_SYNC_MODES"],
+    fallback: "none",
+    help: "How much of a collection's history is kept, as collection=latest_only, =full_history or =windowed_history:seconds; replaces the built-in mode of the collections named.",
+  }),
+  deletionPolicies: withDefault(listOf(collectionPolicy), {
+    ...sync,
+    env: ["PEAT_DELETION_POLICIES"],
+    fallback: "none",
+    help: "What deleting means in a collection, as collection=soft_delete, =immutable, =tombstone:seconds or =implicit_ttl:seconds.",
+  }),
+  ttlPreset: withDefault(oneOf(["default", "tactical", "long_duration", "offline_node"]), {
+    ...sync,
+    env: ["PEAT_TTL_PRESET"],
+    fallback: "default",
+    help: "Set of lifetimes for beacons, node_positions, capabilities and cells.",
+  }),
+  deletionMemoryDays: withDefault(count(1, 3650), {
+    ...sync,
+    env: ["PEAT_DELETION_MEMORY_DAYS"],
+    fallback: "180",
+    help: "Days for which a deleted document is remembered after its tombstone's lifetime, so that nothing brings it back.",
+  }),
+  gcIntervalSecs: withDefault(seconds(1, DAY_SECS), {
+    ...sync,
+    env: ["PEAT_GC_INTERVAL_SECS", "PEAT_NODE_GC_INTERVAL_SECS"],
+    fallback: "300",
+    help: "Seconds between two sweeps for what has expired.",
+  }),
+  compactionEnabled: withDefault(boolean, {
+    ...sync,
+    env: ["PEAT_COMPACTION_ENABLED"],
+    chart: "compaction.enabled",
+    fallback: "false",
+    help: "Whether documents of some collections are rewritten without their history from time to time.",
+  }),
+  compactionIntervalSecs: withDefault(seconds(10, 30 * DAY_SECS), {
+    ...sync,
+    env: ["PEAT_COMPACTION_INTERVAL_SECS"],
+    chart: "compaction.intervalSecs",
+    fallback: "300",
+    help: "Seconds between two compaction sweeps (at least 10).",
+  }),
+  compactionThresholdBytes: withDefault(size(0, GIB), {
+    ...sync,
+    env: ["PEAT_COMPACTION_THRESHOLD_BYTES"],
+    chart: "compaction.thresholdBytes",
+    fallback: "65536",
+    help: "Only documents larger than this are compacted.",
+  }),
+  compactionCollections: withDefault(listOf(collectionName), {
+    ...sync,
+    env: ["PEAT_COMPACTION_COLLECTIONS"],
+    chart: "compaction.collections",
+    fallback: "none",
+    help: "Collections to compact. none: all collections whose sync mode is latest_only.",
+  }),
+  encryptionKey: optional(secretBytes({ min: 32, max: 32 }), {
+    ...sync,
+    env: ["PEAT_ENCRYPTION_KEY", "PEAT_NODE_ENCRYPTION_KEY"],
+    consequence: "documents are stored in the clear",
+    help: "Key for encryption at rest, base64 of exactly 32 bytes.",
+  }),
+};
+
+const KUBERNETES_SETTINGS = {
+  discoveryNamespace: optional(
+    matching({
+      placeholder: "NAMESPACE",
+      rule: "a Kubernetes namespace",
+      pattern: /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/,
+    }),
+    {
+      ...kubernetes,
+      env: ["PEAT_DISCOVERY_NAMESPACE", "PEAT_NODE_DISCOVERY_NAMESPACE"],
+      help: "Namespace in which peers are looked for; by default the pod's own, else default.",
+    },
+  ),
+  discoveryLabelSelector: withDefault(
+    kindOf({
+      placeholder: "SELECTOR",
+      rule: "a Kubernetes label selector",
+      read: (text) => (/^[ -~]{1,1024}$/.test(text) ? text : undefined),
+    }),
+    {
+      ...kubernetes,
+      env: ["PEAT_DISCOVERY_LABEL_SELECTOR"],
+      fallback: "app=peat-mesh",
+      help: "Label selector of the EndpointSlices in which peers are looked for.",
+    },
+  ),
+};
+
+const RPC_SETTINGS = {
+  listen: withDefault(listOf(listenAddress, { itemsMax: 8 }), {
+    ...rpc,
+    env: ["PEAT_LISTEN", "PEAT_NODE_LISTEN"],
+    fallback: { "peat-mesh-node": "none", "peat-sidecar": "unix:///var/run/peat-sidecar.sock" },
+    help: "Listeners of the RPC service: unix:///path or tcp://address:port. Beyond loopback, PEAT_API_TOKEN must be set.",
+  }),
+  rpcDefaultTimeoutSecs: withDefault(seconds(1, DAY_SECS), {
+    ...rpc,
+    env: ["PEAT_RPC_DEFAULT_TIMEOUT_SECS", "PEAT_NODE_RPC_DEFAULT_TIMEOUT_SECS"],
+    fallback: "120",
+    help: "Deadline in seconds of a call whose client names none.",
+  }),
+  rpcMaxTimeoutSecs: withDefault(seconds(1, DAY_SECS), {
+    ...rpc,
+    env: ["PEAT_RPC_MAX_TIMEOUT_SECS", "PEAT_NODE_RPC_MAX_TIMEOUT_SECS"],
+    fallback: "300",
+    help: "Longest deadline in seconds that a client may ask for.",
+  }),
+  http2MaxConcurrentStreams: withDefault(count(1, 65_535), {
+    ...rpc,
+    env: ["PEAT_HTTP2_MAX_CONCURRENT_STREAMS", "PEAT_NODE_HTTP2_MAX_CONCURRENT_STREAMS"],
+    fallback: "128",
+    help: "Calls that one HTTP/2 connection may have open.",
+  }),
+};
+
+const ATTACHMENT_SETTINGS = {
+  attachmentRoots: withDefault(listOf(namedPath), {
+    ...attachments,
+    env: ["PEAT_ATTACHMENT_ROOT", "PEAT_NODE_ATTACHMENT_ROOT"],
+    fallback: "none",
+    help: "Directories from which files may be sent, as name=/path. none: attachment calls are off.",
+  }),
+  attachmentInbox: optional(path, {
+    ...attachments,
+    env: ["PEAT_ATTACHMENT_INBOX", "PEAT_NODE_ATTACHMENT_INBOX"],
+    help: "Directory into which received files are written; unset, none are received.",
+  }),
+  attachmentMaxFileBytes: withDefault(size(1, 1024 * GIB), {
+    ...attachments,
+    env: ["PEAT_ATTACHMENT_MAX_FILE_BYTES", "PEAT_NODE_ATTACHMENT_MAX_FILE_BYTES"],
+    fallback: "268435456",
+    help: "Largest file that is sent.",
+  }),
+  attachmentMaxBundleBytes: withDefault(size(1, 1024 * GIB), {
+    ...attachments,
+    env: ["PEAT_ATTACHMENT_MAX_BUNDLE_BYTES", "PEAT_NODE_ATTACHMENT_MAX_BUNDLE_BYTES"],
+    fallback: "1073741824",
+    help: "Largest sum of the files of one bundle.",
+  }),
+  attachmentMaxFilesPerBundle: withDefault(count(1, 65_536), {
+    ...attachments,
+    env: ["PEAT_ATTACHMENT_MAX_FILES_PER_BUNDLE", "PEAT_NODE_ATTACHMENT_MAX_FILES_PER_BUNDLE"],
+    fallback: "64",
+    help: "Most files in one bundle.",
+  }),
+  attachmentMaxConcurrentDistributions: withDefault(count(1, 4096), {
+    ...attachments,
+    env: [
+      "PEAT_ATTACHMENT_MAX_CONCURRENT_DISTRIBUTIONS",
+      "PEAT_NODE_ATTACHMENT_MAX_CONCURRENT_DISTRIBUTIONS",
+    ],
+    fallback: "4",
+    help: "Most bundles under way at once.",
+  }),
+  attachmentDefaultPriority: withDefault(
+    oneOf(["bulk", "low", "routine", "priority", "critical"]),
+    {
+      ...attachments,
+      env: ["PEAT_ATTACHMENT_DEFAULT_PRIORITY", "PEAT_NODE_ATTACHMENT_DEFAULT_PRIORITY"],
+      fallback: "routine",
+      help: "Priority of a bundle whose sender names none.",
+    },
+  ),
+  attachmentHandleRetentionSecs: withDefault(seconds(0, 3650 * DAY_SECS), {
+    ...attachments,
+    env: ["PEAT_ATTACHMENT_HANDLE_RETENTION_SECS", "PEAT_NODE_ATTACHMENT_HANDLE_RETENTION_SECS"],
+    fallback: "86400",
+    help: "Seconds for which a finished bundle can be asked about; 0 keeps it for ever.",
+  }),
+  attachmentOutboxWatch: withDefault(boolean, {
+    ...attachments,
+    env: ["PEAT_ATTACHMENT_OUTBOX_WATCH", "PEAT_NODE_ATTACHMENT_OUTBOX_WATCH"],
+    fallback: "false",
+    help: "Whether files that appear below the roots are sent by themselves.",
+  }),
+};
+
+const AGENT_SETTINGS = {
+  agentAddr: optional(httpUrl("URL"), {
+    ...agent,
+    env: ["PEAT_AGENT_ADDR", "PEAT_NODE_AGENT_ADDR"],
+    help: "Base URL of the remote agent whose state is published as documents; unset, none is.",
+  }),
+  agentPollIntervalSecs: withDefault(seconds(1, DAY_SECS), {
+    ...agent,
+    env: ["PEAT_AGENT_POLL_INTERVAL_SECS", "PEAT_NODE_AGENT_POLL_INTERVAL"],
+    fallback: "10",
+    help: "Seconds between two looks at the agent.",
+  }),
+  agentTlsCert: optional(path, {
+    ...agent,
+    env: ["PEAT_AGENT_TLS_CERT", "PEAT_NODE_AGENT_TLS_CERT"],
+    help: "PEM file with the client certificate for the agent; needs PEAT_AGENT_TLS_KEY.",
+  }),
+  agentTlsKey: optional(path, {
+    ...agent,
+    env: ["PEAT_AGENT_TLS_KEY", "PEAT_NODE_AGENT_TLS_KEY"],
+    help: "PEM file with the private key of PEAT_AGENT_TLS_CERT.",
+  }),
+  agentTlsCa: optional(path, {
+    ...agent,
+    env: ["PEAT_AGENT_TLS_CA", "PEAT_NODE_AGENT_TLS_CA"],
+    help: "PEM file with a further authority that may have signed the agent's certificate.",
+  }),
+};
+
+const NATS_SETTINGS = {
+  natsUrl: optional(secretToken, {
+    ...nats,
+    env: ["PEAT_NATS_URL", "PEAT_NODE_NATS_URL"],
+    help: "NATS server, nats://host or tls://host, with credentials in it where needed (hence a secret).",
+  }),
+  natsMapping: withDefault(
+    listOf(
+      kindOf({
+        placeholder: "SUBJECT=COLLECTION",
+        rule: "subject=collection without wildcards or blanks",
+        read: (text) =>
+          /^[^\s*>$=][^\s*>=]*=[A-Za-z0-9][A-Za-z0-9._-]*$/.test(text) ? text : undefined,
+      }),
+    ),
+    {
+      ...nats,
+      env: ["PEAT_NATS_MAPPING", "PEAT_NODE_NATS_MAPPING"],
+      fallback: "none",
+      help: "Subjects and the collections that they are bridged to. none: the bridge is off.",
+    },
+  ),
+};
+
+const DEVICE_SETTINGS = {
+  authorityKey: optional(
+    matching({
+      placeholder: "HEX",
+      rule: "64 hexadecimal digits",
+      pattern: /^[0-9a-fA-F]{64}$/,
+    }),
+    {
+      ...devices,
+      env: ["PEAT_AUTHORITY_KEY"],
+      help: "Public key of the authority that signs node certificates.",
+    },
+  ),
+  requireCertificates: withDefault(boolean, {
+    ...devices,
+    env: ["PEAT_REQUIRE_CERTIFICATES"],
+    fallback: "false",
+    help: "Whether peers need a certificate. Refused while true, because no certificate is checked.",
+  }),
+  enrollmentTokens: optional(secretToken, {
+    ...devices,
+    env: ["PEAT_ENROLLMENT_TOKENS"],
+    help: "Comma list of token or token=tier with which nodes enroll for a certificate.",
+  }),
+  litePort: withDefault(port, {
+    ...devices,
+    env: ["PEAT_LITE_PORT"],
+    fallback: "5555",
+    help: "UDP port for Peat-Lite devices.",
+  }),
+};
+
+export const FEATURE_SETTINGS = {
+  ...SYNC_SETTINGS,
+  ...KUBERNETES_SETTINGS,
+  ...RPC_SETTINGS,
+  ...ATTACHMENT_SETTINGS,
+  ...AGENT_SETTINGS,
+  ...NATS_SETTINGS,
+  ...DEVICE_SETTINGS,
+};
