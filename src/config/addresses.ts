@@ -44,9 +44,9 @@ export const peerAddress: Kind<PeerAddress> = kindOf({
 
 /** How much of a collection's documents is kept and sent. */
 export type SyncMode =
-  | { readonly kind: "full_history" }
-  | { readonly kind: "latest_only" }
-  | { readonly kind: "windowed_history"; readonly windowSecs: number };
+  | { readonly kind: "FullHistory" }
+  | { readonly kind: "LatestOnly" }
+  | { readonly kind: "WindowedHistory"; readonly windowSecs: number };
 
 export interface CollectionMode {
   readonly collection: string;
@@ -67,16 +67,16 @@ function parseMode(text: string): SyncMode | undefined {
   const word = match?.[1]?.replaceAll(/[_-]/g, "").toLowerCase();
   const windowSecs = match?.[2] === undefined ? undefined : Number(match[2]);
   if (word === "windowedhistory" && windowSecs !== 0) {
-    return { kind: "windowed_history", windowSecs: windowSecs ?? 300 };
+    return { kind: "WindowedHistory", windowSecs: windowSecs ?? 300 };
   }
   if (windowSecs !== undefined) return undefined;
-  if (word === "fullhistory") return { kind: "full_history" };
-  return word === "latestonly" ? { kind: "latest_only" } : undefined;
+  if (word === "fullhistory") return { kind: "FullHistory" };
+  return word === "latestonly" ? { kind: "LatestOnly" } : undefined;
 }
 
 export const collectionMode: Kind<CollectionMode> = kindOf({
   placeholder: "COLLECTION=MODE",
-  rule: "collection=mode, with mode latest_only, full_history or windowed_history:seconds",
+  rule: "collection=mode, with mode LatestOnly, FullHistory or WindowedHistory:seconds",
   read(text) {
     const match = new RegExp(`^(${COLLECTION})=(.+)$`).exec(text);
     const mode = parseMode(match?.[2] ?? "");
@@ -85,7 +85,7 @@ export const collectionMode: Kind<CollectionMode> = kindOf({
       : { collection: match[1], mode };
   },
   print({ collection, mode }) {
-    const window = mode.kind === "windowed_history" ? `:${mode.windowSecs}` : "";
+    const window = mode.kind === "WindowedHistory" ? `:${mode.windowSecs}` : "";
     return `${collection}=${mode.kind}${window}`;
   },
 });

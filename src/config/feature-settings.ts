@@ -43,7 +43,7 @@ const SYNC_SETTINGS = {
     ...sync,
     env: ["PEAT_SYNC_MODES"],
     fallback: "none",
-    help: "How much of a collection's history is kept, as collection=latest_only, =full_history or =windowed_history:seconds; replaces the built-in mode of the collections named.",
+    help: "How much of a collection's history is kept, as collection=LatestOnly, =FullHistory or =WindowedHistory:seconds; replaces the built-in mode of the collections named.",
   }),
   deletionPolicies: withDefault(listOf(collectionPolicy), {
     ...sync,
@@ -95,7 +95,7 @@ const SYNC_SETTINGS = {
     env: ["PEAT_COMPACTION_COLLECTIONS"],
     chart: "compaction.collections",
     fallback: "none",
-    help: "Collections to compact. none: all collections whose sync mode is latest_only.",
+    help: "Collections to compact. none: all collections whose sync mode is LatestOnly.",
   }),
   encryptionKey: optional(secretBytes({ min: 32, max: 32 }), {
     ...sync,

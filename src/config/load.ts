@@ -7,12 +7,17 @@ import type { Origin, Remark } from "./remark.ts";
 import { flagOf, type Host, type Program, type World } from "./setting.ts";
 import { type Config, SETTING_NAMES, type SettingName, settingOf } from "./settings.ts";
 
+/** A configuration file's text, or why it can't be read. */
+export type ConfigFile =
+  | { readonly path: string; readonly text: string }
+  | { readonly path: string; readonly problem: string };
+
 export interface LoadInput {
   readonly program: Program;
   /** Flags by name without dashes. */
   readonly flags: ReadonlyMap<string, string>;
   readonly environment: Readonly<Record<string, string | undefined>>;
-  readonly file: { readonly path: string; readonly text: string } | undefined;
+  readonly file: ConfigFile | undefined;
   readonly host: Host;
 }
 
@@ -48,11 +53,19 @@ class Loader {
 
   constructor(input: LoadInput) {
     this.#input = input;
-    const { entries, problems } =
-      input.file === undefined ? { entries: [], problems: [] } : readConfigFile(input.file.text);
-    this.#fileEntries = entries;
-    for (const problem of problems) this.#problem(undefined, `${input.file?.path}: ${problem}`);
+    this.#fileEntries = this.#readFile(input.file);
     for (const text of unknownVariables(input.environment)) this.warn(undefined, text);
+  }
+
+  #readFile(file: ConfigFile | undefined): readonly FileEntry[] {
+    if (file === undefined) return [];
+    if ("problem" in file) {
+      this.#problem(undefined, file.problem);
+      return [];
+    }
+    const { entries, problems } = readConfigFile(file.text);
+    for (const problem of problems) this.#problem(undefined, `${file.path}: ${problem}`);
+    return entries;
   }
 
   #problem(setting: SettingName | undefined, text: string): void {

@@ -1,0 +1,123 @@
+// One GET on this machine's broker, for probes and scripts: the address, TLS and token come from the settings.
+import { X509Certificate } from "node:crypto";
+import { type ClientRequest, request as httpRequest, type IncomingMessage } from "node:http";
+import { request as httpsRequest } from "node:https";
+import { TLSSocket } from "node:tls";
+import { Fault } from "../base/faults.ts";
+import type { Secret } from "../base/secret.ts";
+import type { Config } from "../config/settings.ts";
+
+/** Settings that say where the broker is and how to speak to it. */
+export const BROKER_SETTING_NAMES = [
+  "brokerAddr",
+  "brokerPort",
+  "apiToken",
+  "runtimeDir",
+  "tlsCert",
+] as const;
+
+export type BrokerSettings = Pick<Config, (typeof BROKER_SETTING_NAMES)[number]>;
+
+export interface BrokerAnswer {
+  readonly status: number;
+  readonly body: string;
+}
+
+export interface BrokerCall {
+  readonly settings: BrokerSettings;
+  /** Path with query, beginning with a slash. */
+  readonly path: string;
+  readonly token: Secret<string> | undefined;
+  readonly timeoutMs: number;
+  readonly readText: (path: string) => string;
+}
+
+const BODY_BYTES_MAX = 256 * 1024 * 1024;
+
+/** A listener on all addresses is asked on loopback. */
+function dialHost(address: string): string {
+  if (address === "0.0.0.0") return "127.0.0.1";
+  return address === "::" ? "::1" : address;
+}
+
+/** The address of the broker, for requests and for sentences. */
+export function brokerUrl({ brokerAddr, brokerPort, tlsCert }: BrokerSettings): string {
+  const host = dialHost(brokerAddr);
+  const bracketed = host.includes(":") ? `[${host}]` : host;
+  return `${tlsCert === undefined ? "http" : "https"}://${bracketed}:${brokerPort}`;
+}
+
+/**
+ * The certificate is compared with the one in the settings, byte for byte: this machine's own, whatever
+ * name or authority stands in it. Nothing is sent before that.
+ */
+function sendWhenPinned(request: ClientRequest, certificate: X509Certificate): void {
+  request.on("socket", (socket) => {
+    socket.on("secureConnect", () => {
+      const peer = socket instanceof TLSSocket ? socket.getPeerCertificate() : undefined;
+      if (peer?.fingerprint256 === certificate.fingerprint256) request.end();
+      else request.destroy(new Error("the certificate is not the one of PEAT_TLS_CERT"));
+    });
+  });
+}
+
+function send(call: BrokerCall): ClientRequest {
+  const url = new URL(brokerUrl(call.settings));
+  const options = {
+    host: url.hostname.replaceAll(/[[\]]/g, ""),
+    port: url.port,
+    path: call.path,
+    headers: call.token === undefined ? {} : { authorization: `Bearer ${call.token.expose()}` },
+    signal: AbortSignal.timeout(call.timeoutMs),
+    agent: false as const,
+  };
+  const { tlsCert } = call.settings;
+  if (tlsCert === undefined) {
+    const request = httpRequest(options);
+    request.end();
+    return request;
+  }
+  const request = httpsRequest({ ...options, rejectUnauthorized: false });
+  sendWhenPinned(request, new X509Certificate(call.readText(tlsCert)));
+  return request;
+}
+
+function receive(response: IncomingMessage): Promise<BrokerAnswer> {
+  return new Promise((resolve, reject) => {
+    const chunks: Buffer[] = [];
+    let bytes = 0;
+    response.on("data", (chunk: Buffer) => {
+      bytes += chunk.length;
+      if (bytes > BODY_BYTES_MAX) response.destroy(new Error("the answer is too large"));
+      else chunks.push(chunk);
+    });
+    response.on("error", reject);
+    response.on("end", () => {
+      resolve({ status: response.statusCode ?? 0, body: Buffer.concat(chunks).toString("utf8") });
+    });
+  });
+}
+
+/** Fault `not_ready` when nobody answers in time. */
+export async function askBroker(call: BrokerCall): Promise<BrokerAnswer> {
+  try {
+    return await new Promise<BrokerAnswer>((resolve, reject) => {
+      const request = send(call);
+      request.on("error", reject);
+      request.on("response", (response) => {
+        receive(response).then(resolve, reject);
+      });
+    });
+  } catch (cause) {
+    const isLate = cause instanceof Error && cause.name === "AbortError";
+    const reason = isLate ? `none within ${call.timeoutMs} ms` : reasonOf(cause);
+    const where = `${brokerUrl(call.settings)}${call.path}`;
+    throw new Fault("not_ready", `no answer from ${where}: ${reason}`, {}, cause);
+  }
+}
+
+function reasonOf(cause: unknown): string {
+  if (!(cause instanceof Error)) return String(cause);
+  const code = "code" in cause ? String(cause.code) : "";
+  return code === "ECONNREFUSED" ? "connection refused; is the node running?" : cause.message;
+}

@@ -1,0 +1,33 @@
+// What a command is: a row for help, and a function from its call to an exit code.
+import type { Loaded } from "../config/load.ts";
+import type { Remark } from "../config/remark.ts";
+import type { Arguments, OptionRow } from "./arguments.ts";
+import { type Context, EXIT } from "./context.ts";
+
+export interface Call extends Arguments {
+  readonly context: Context;
+  /** Reads the settings from flags, environment and file. */
+  settings(): Loaded;
+}
+
+export interface Command {
+  readonly name: string;
+  /** One line for the overview. */
+  readonly sentence: string;
+  /** What follows the command's name in its usage line. */
+  readonly usage: string;
+  /** How many words it takes. */
+  readonly wordsMin: number;
+  readonly wordsMax: number;
+  readonly options: readonly OptionRow[];
+  readonly takesSettings: boolean;
+  /** Arguments behind the program's name. */
+  readonly examples: readonly string[];
+  run(call: Call): Promise<number>;
+}
+
+/** Prints all problems, one line each; the exit code of bad settings. */
+export function refuse({ program, stderr }: Context, problems: readonly Remark[]): number {
+  for (const { text } of problems) stderr.write(`${program}: ${text.replaceAll("\n", " ")}\n`);
+  return EXIT.settings;
+}

@@ -1,0 +1,99 @@
+// The table of commands.
+import { Fault } from "../base/faults.ts";
+import { suggestion } from "../config/nearest.ts";
+import { renderEnvironmentFile, renderMarkdown, renderSchema } from "../config/render.ts";
+import { checkCommand } from "./check.ts";
+import type { Call, Command } from "./command.ts";
+import { type Context, EXIT } from "./context.ts";
+import { deriveIdCommand } from "./derive-id.ts";
+import { commandHelp, manualPage, overview, versionText } from "./help.ts";
+import { getCommand, healthCommand } from "./probe.ts";
+import { runCommand } from "./run.ts";
+
+const PRINTED: Readonly<Record<string, (context: Context) => string>> = {
+  help: ({ program }) => commandHelp(program, runCommand),
+  man: () => manualPage(COMMANDS),
+  env: renderEnvironmentFile,
+  schema: renderSchema,
+  markdown: renderMarkdown,
+};
+
+async function print({ context, words }: Call): Promise<number> {
+  const what = words[0] ?? "";
+  const render = Object.hasOwn(PRINTED, what) ? PRINTED[what] : undefined;
+  if (render === undefined) {
+    const known = Object.keys(PRINTED);
+    const hint = suggestion(what, known);
+    throw new Fault("invalid_argument", `print knows ${known.join(", ")}, not ${what}${hint}`);
+  }
+  context.stdout.write(render(context));
+  return EXIT.ok;
+}
+
+const printCommand: Command = {
+  name: "print",
+  sentence: "Print the settings as help, manual page, environment file, JSON schema or markdown.",
+  usage: "help|man|env|schema|markdown",
+  wordsMin: 1,
+  wordsMax: 1,
+  options: [],
+  takesSettings: false,
+  examples: ["print env > /etc/default/peat-sidecar", "print schema"],
+  run: print,
+};
+
+const versionCommand: Command = {
+  name: "version",
+  sentence: "Print version and commit.",
+  usage: "",
+  wordsMin: 0,
+  wordsMax: 0,
+  options: [],
+  takesSettings: false,
+  examples: ["version"],
+  async run({ context }) {
+    context.stdout.write(versionText(context.program));
+    return EXIT.ok;
+  },
+};
+
+const helpCommand: Command = {
+  name: "help",
+  sentence: "Show this overview, or all about one command.",
+  usage: "[command]",
+  wordsMin: 0,
+  wordsMax: 1,
+  options: [],
+  takesSettings: false,
+  examples: ["help", "help run"],
+  async run({ context, words }) {
+    const { program, stdout } = context;
+    const [word] = words;
+    const text =
+      word === undefined ? overview(program, COMMANDS) : commandHelp(program, findCommand(word));
+    stdout.write(text);
+    return EXIT.ok;
+  },
+};
+
+export const COMMANDS: readonly Command[] = [
+  runCommand,
+  checkCommand,
+  deriveIdCommand,
+  healthCommand,
+  getCommand,
+  printCommand,
+  versionCommand,
+  helpCommand,
+];
+
+/** Fault `invalid_argument` for a command that does not exist, with the nearest one. */
+export function findCommand(word: string): Command {
+  const command = COMMANDS.find(({ name }) => name === word);
+  if (command !== undefined) return command;
+  const hint = suggestion(
+    word,
+    COMMANDS.map(({ name }) => name),
+  );
+  throw new Fault("invalid_argument", `there is no command ${word}${hint}`);
+}

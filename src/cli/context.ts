@@ -1,0 +1,23 @@
+// What a command gets from main: the process's streams, surroundings and signals, none of them global.
+import type { Host, Program } from "../config/setting.ts";
+
+export interface Output {
+  readonly isTerminal: boolean;
+  write(text: string): void;
+}
+
+export type StopSignal = "SIGTERM" | "SIGINT";
+
+export interface Context {
+  /** The name under which the executable was called. */
+  readonly program: Program;
+  readonly environment: Readonly<Record<string, string | undefined>>;
+  readonly stdout: Output;
+  readonly stderr: Output;
+  readonly host: Host;
+  /** Calls `listener` for the first stop signal; the second ends the process at once, by main. */
+  onStopSignal(listener: (signal: StopSignal) => void): void;
+}
+
+/** Exit statuses that belong to no fault, after sysexits(3). */
+export const EXIT = { ok: 0, failed: 1, usage: 64, bug: 70, settings: 78 } as const;

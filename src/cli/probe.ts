@@ -1,0 +1,123 @@
+// `health` and `get`: questions to the broker of the node on this machine.
+import { Fault } from "../base/faults.ts";
+import { Secret } from "../base/secret.ts";
+import { pickSettings } from "../config/load.ts";
+import type { OptionRow } from "./arguments.ts";
+import { askBroker, BROKER_SETTING_NAMES, type BrokerSettings } from "./broker-client.ts";
+import { type Call, type Command, refuse } from "./command.ts";
+import { type Context, EXIT } from "./context.ts";
+
+const TIMEOUT_OPTION: OptionRow = {
+  name: "timeout",
+  value: "SECONDS",
+  help: "How long to wait for the answer.",
+};
+
+function timeoutMs(call: Call, fallbackSecs: number): number {
+  const text = call.options.get("timeout");
+  if (text === undefined) return fallbackSecs * 1000;
+  const seconds = /^[0-9]+(?:\.[0-9]+)?$/.test(text) ? Number(text) : 0;
+  if (seconds > 0 && seconds <= 3600) return seconds * 1000;
+  throw new Fault("invalid_argument", "--timeout must be seconds, more than 0 and at most 3600");
+}
+
+/** The configured token, else the one that the running node made for this machine's users. */
+function findToken(settings: BrokerSettings, { host }: Context): Secret<string> | undefined {
+  if (settings.apiToken !== undefined) return settings.apiToken;
+  try {
+    const token = host.readText(`${settings.runtimeDir}/token`).trim();
+    return /^[!-~]+$/.test(token) ? new Secret(token) : undefined;
+  } catch {
+    // No node has made one, or this user may not read it: what is open can be read without.
+    return undefined;
+  }
+}
+
+/** The answer with a line's end, unless it has one. */
+function printBody({ stdout }: Context, body: string): void {
+  if (body !== "") stdout.write(body.endsWith("\n") ? body : `${body}\n`);
+}
+
+function isYes(body: string, key: string, wanted: unknown): boolean {
+  try {
+    const parsed: unknown = JSON.parse(body);
+    if (typeof parsed !== "object" || parsed === null) return false;
+    return Object.entries(parsed).some(([name, value]) => name === key && value === wanted);
+  } catch {
+    // Something else listens there; its answer is printed all the same.
+    return false;
+  }
+}
+
+async function health(call: Call): Promise<number> {
+  const { context, options } = call;
+  const picked = pickSettings(call.settings(), BROKER_SETTING_NAMES);
+  if (!picked.ok) return refuse(context, picked.problems);
+  const isReady = options.has("ready");
+  const ask = {
+    settings: picked.settings,
+    path: isReady ? "/api/v1/ready" : "/api/v1/health",
+    // The probes' routes need no token, and a probe has no business with one.
+    token: undefined,
+    timeoutMs: timeoutMs(call, 3),
+    readText: context.host.readText,
+  };
+  let answer: Awaited<ReturnType<typeof askBroker>>;
+  try {
+    answer = await askBroker(ask);
+  } catch (error) {
+    if (!(error instanceof Fault) || error.code !== "not_ready") throw error;
+    context.stderr.write(`${context.program}: ${error.message}\n`);
+    return EXIT.failed;
+  }
+  printBody(context, answer.body);
+  const isGood = isReady
+    ? isYes(answer.body, "ready", true)
+    : isYes(answer.body, "status", "healthy");
+  return answer.status === 200 && isGood ? EXIT.ok : EXIT.failed;
+}
+
+async function get(call: Call): Promise<number> {
+  const { context, words } = call;
+  const path = words[0] ?? "";
+  if (!/^\/[!-~]*$/.test(path)) {
+    throw new Fault("invalid_argument", "PATH must begin with a slash and have no blanks");
+  }
+  const picked = pickSettings(call.settings(), BROKER_SETTING_NAMES);
+  if (!picked.ok) return refuse(context, picked.problems);
+  const { status, body } = await askBroker({
+    settings: picked.settings,
+    path,
+    token: findToken(picked.settings, context),
+    timeoutMs: timeoutMs(call, 30),
+    readText: context.host.readText,
+  });
+  printBody(context, body);
+  if (status >= 200 && status < 300) return EXIT.ok;
+  context.stderr.write(`${context.program}: ${path} was answered with status ${status}\n`);
+  return EXIT.failed;
+}
+
+export const healthCommand: Command = {
+  name: "health",
+  sentence: "Ask the node on this machine whether it is healthy; for probes.",
+  usage: "[--ready] [--timeout SECONDS] [settings…]",
+  wordsMin: 0,
+  wordsMax: 0,
+  options: [{ name: "ready", help: "Ask whether it is ready instead." }, TIMEOUT_OPTION],
+  takesSettings: true,
+  examples: ["health", "health --ready --timeout 1"],
+  run: health,
+};
+
+export const getCommand: Command = {
+  name: "get",
+  sentence: "Read a path of the broker of the node on this machine.",
+  usage: "PATH [--timeout SECONDS] [settings…]",
+  wordsMin: 1,
+  wordsMax: 1,
+  options: [TIMEOUT_OPTION],
+  takesSettings: true,
+  examples: ["get /api/v1/health", "get /api/v1/documents/tracks"],
+  run: get,
+};
