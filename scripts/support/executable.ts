@@ -1,0 +1,92 @@
+// Compiles src/main.ts into one executable, and knows whether the one in dist/ is still the right one.
+import { chmod, mkdir, rename, rm, symlink } from "node:fs/promises";
+import { join } from "node:path";
+import { type Addon, hostTarget, TARGETS, type TargetName } from "./build-targets.ts";
+import { commitOfCheckout, distDir, projectDir, readPackageJson } from "./project.ts";
+
+/** The executable for this machine, and its second name. */
+export const executablePath = join(distDir, "peat-sidecar");
+export const meshNodePath = join(distDir, "peat-mesh-node");
+
+export interface CompileOptions {
+  readonly target: TargetName;
+  /** Undefined leaves the addon out: the executable then needs NAPI_RS_NATIVE_LIBRARY_PATH. */
+  readonly addon: Addon | undefined;
+  readonly folder: string;
+}
+
+/** Whatever variant the loader asks for, it gets the one of this target: one executable holds one addon. */
+function addonPlugin(addon: Addon): Bun.BunPlugin {
+  return {
+    name: "iroh-addon",
+    setup(build) {
+      build.onResolve({ filter: /^@number0\/iroh-/ }, ({ path }) => ({
+        path: path.endsWith("/package.json") ? addon.packageJson : addon.library,
+      }));
+    },
+  };
+}
+
+/** Writes `peat-sidecar` and the link `peat-mesh-node` into the folder; replaces them in one step each. */
+export async function compile({ target, addon, folder }: CompileOptions): Promise<void> {
+  const { version } = await readPackageJson();
+  await mkdir(folder, { recursive: true });
+  const fresh = join(folder, `.peat-sidecar.${process.pid}`);
+  const output = await Bun.build({
+    entrypoints: [join(projectDir, "src/main.ts")],
+    target: "bun",
+    format: "esm",
+    minify: true,
+    bytecode: true,
+    define: {
+      PEAT_VERSION: JSON.stringify(version),
+      PEAT_COMMIT: JSON.stringify(commitOfCheckout()),
+    },
+    external: addon === undefined ? ["@number0/iroh-*"] : [],
+    plugins: addon === undefined ? [] : [addonPlugin(addon)],
+    compile: {
+      target: TARGETS[target].runtime,
+      outfile: fresh,
+      // A daemon must not obey a .env, bunfig.toml or tsconfig.json that lies in its working directory.
+      autoloadDotenv: false,
+      autoloadBunfig: false,
+      autoloadTsconfig: false,
+      autoloadPackageJson: false,
+    },
+    throw: false,
+  });
+  if (!output.success) {
+    await rm(fresh, { force: true });
+    throw new Error(`bun build failed:\n${output.logs.map(String).join("\n")}`);
+  }
+  await chmod(fresh, 0o755);
+  await rename(fresh, join(folder, "peat-sidecar"));
+  const link = join(folder, `.peat-mesh-node.${process.pid}`);
+  await symlink("peat-sidecar", link);
+  await rename(link, join(folder, "peat-mesh-node"));
+}
+
+const byText = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);
+
+async function fingerprint(addon: Addon | undefined): Promise<string> {
+  const hash = new Bun.CryptoHasher("sha256");
+  hash.update(`${Bun.version} ${Bun.revision} ${commitOfCheckout()} ${addon?.library ?? "none"}\n`);
+  const sources = new Bun.Glob("{src/**/*,scripts/support/{executable,build-targets}.ts}");
+  const paths = [...sources.scanSync({ cwd: projectDir }), "package.json", "bun.lock"].sort(byText);
+  for (const path of paths) {
+    hash.update(`${path}\n`);
+    hash.update(await Bun.file(join(projectDir, path)).bytes());
+  }
+  return hash.digest("hex");
+}
+
+/** Compiles for this machine unless dist/ already holds exactly that; says whether it had to. */
+export async function ensureExecutable(addon: Addon | undefined): Promise<boolean> {
+  const stamp = Bun.file(join(distDir, ".fingerprint"));
+  const wanted = await fingerprint(addon);
+  const isThere = (await Bun.file(executablePath).exists()) && (await stamp.exists());
+  if (isThere && (await stamp.text()) === wanted) return false;
+  await compile({ target: hostTarget(), addon, folder: distDir });
+  await Bun.write(stamp, wanted);
+  return true;
+}
