@@ -42,7 +42,7 @@ const tests: Stage = async () => {
     ]),
     testTimeoutMs: 30_000,
     runTimeoutMs: RUN_TIMEOUT_MS,
-    output: "pipe",
+    output: "failures",
   });
   const failed = run.cases.filter((c) => c.result === "failed");
   return {

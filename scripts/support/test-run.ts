@@ -16,7 +16,8 @@ export interface TestRunOptions {
   readonly files: readonly string[];
   readonly testTimeoutMs: number;
   readonly runTimeoutMs: number;
-  readonly output: "inherit" | "pipe";
+  /** `failures` is piped, and only of failed tests. */
+  readonly output: "inherit" | "failures";
 }
 
 export interface FinishedTestRun extends TestRun {
@@ -58,6 +59,7 @@ export async function runTests(options: TestRunOptions): Promise<FinishedTestRun
   const report = join(distDir, "test-reports", `${options.name}.xml`);
   await mkdir(join(distDir, "test-reports"), { recursive: true });
   await rm(report, { force: true });
+  const stdout = options.output === "inherit" ? "inherit" : "pipe";
   const child = Bun.spawn(
     [
       process.execPath,
@@ -65,13 +67,14 @@ export async function runTests(options: TestRunOptions): Promise<FinishedTestRun
       `--timeout=${options.testTimeoutMs}`,
       "--reporter=junit",
       `--reporter-outfile=${report}`,
+      ...(options.output === "failures" ? ["--only-failures"] : []),
       ...options.files.map((file) => `./${file}`),
     ],
     {
       cwd: projectDir,
       stdin: "ignore",
-      stdout: options.output,
-      stderr: options.output,
+      stdout,
+      stderr: stdout,
       timeout: options.runTimeoutMs,
     },
   );

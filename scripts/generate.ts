@@ -1,0 +1,48 @@
+// Writes what is generated from the tables of the source; with --check, only says what differs.
+//   bun run generate [--check]
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { renderMarkdown } from "../src/config/render.ts";
+
+interface Generated {
+  /** Below the project's root. */
+  readonly path: string;
+  render(): string;
+}
+
+/** Every committed file that comes from a table. */
+export const GENERATED: readonly Generated[] = [
+  { path: "docs/configuration.md", render: renderMarkdown },
+];
+
+const ROOT = join(import.meta.dir, "..");
+
+function committed(path: string): string | undefined {
+  try {
+    return readFileSync(join(ROOT, path), "utf8");
+  } catch {
+    // Not generated yet: differs from anything.
+    return undefined;
+  }
+}
+
+/** Paths of generated files whose committed text is not what would be written now. */
+export function stalePaths(): readonly string[] {
+  return GENERATED.filter(({ path, render }) => committed(path) !== render()).map(
+    ({ path }) => path,
+  );
+}
+
+if (import.meta.main) {
+  const stale = stalePaths();
+  if (process.argv.includes("--check")) {
+    for (const path of stale) console.error(`${path} is stale; run: bun run generate`);
+    process.exit(stale.length > 0 ? 1 : 0);
+  }
+  for (const { path, render } of GENERATED) {
+    if (!stale.includes(path)) continue;
+    mkdirSync(dirname(join(ROOT, path)), { recursive: true });
+    writeFileSync(join(ROOT, path), render());
+    console.log(`wrote ${path}`);
+  }
+}
