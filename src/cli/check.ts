@@ -41,7 +41,7 @@ async function check(call: Call): Promise<number> {
     const problems = read.problems.map(({ text }) => text);
     if (isJson)
       stdout.write(`${JSON.stringify({ ok: false, problems, warnings }, undefined, 2)}\n`);
-    return refuse(call.context, read.problems);
+    return refuse(call.context, read);
   }
   const lines = SETTING_NAMES.map((name) => lineOf(name, loaded, read.settings));
   if (isJson) {

@@ -26,8 +26,16 @@ export interface Command {
   run(call: Call): Promise<number>;
 }
 
-/** Prints all problems, one line each; the exit code of bad settings. */
-export function refuse({ program, stderr }: Context, problems: readonly Remark[]): number {
-  for (const { text } of problems) stderr.write(`${program}: ${text.replaceAll("\n", " ")}\n`);
+/**
+ * Prints all problems, one line each, and the doubts that may explain them (a misspelt variable is
+ * one problem's cause); the exit code of bad settings.
+ */
+export function refuse(
+  { program, stderr }: Context,
+  { problems, warnings }: { problems: readonly Remark[]; warnings: readonly Remark[] },
+): number {
+  const line = (text: string) => stderr.write(`${program}: ${text.replaceAll("\n", " ")}\n`);
+  for (const { setting, text } of warnings) if (setting === undefined) line(`warning: ${text}`);
+  for (const { text } of problems) line(text);
   return EXIT.settings;
 }

@@ -13,7 +13,7 @@ async function deriveId({ context, options, settings }: Call): Promise<number> {
     loaded,
     given === undefined ? ["formationSecret", "nodeName"] : ["formationSecret"],
   );
-  if (!picked.ok) return refuse(context, picked.problems);
+  if (!picked.ok) return refuse(context, picked);
   const secret = picked.settings.formationSecret;
   const name = given === undefined ? picked.settings.nodeName : parseNodeName(given);
   const endpointId = toEndpointId(deriveEndpointKey(secret, name).publicKey);

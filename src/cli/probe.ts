@@ -52,7 +52,7 @@ function isYes(body: string, key: string, wanted: unknown): boolean {
 async function health(call: Call): Promise<number> {
   const { context, options } = call;
   const picked = pickSettings(call.settings(), BROKER_SETTING_NAMES);
-  if (!picked.ok) return refuse(context, picked.problems);
+  if (!picked.ok) return refuse(context, picked);
   const isReady = options.has("ready");
   const ask = {
     settings: picked.settings,
@@ -84,7 +84,7 @@ async function get(call: Call): Promise<number> {
     throw new Fault("invalid_argument", "PATH must begin with a slash and have no blanks");
   }
   const picked = pickSettings(call.settings(), BROKER_SETTING_NAMES);
-  if (!picked.ok) return refuse(context, picked.problems);
+  if (!picked.ok) return refuse(context, picked);
   const { status, body } = await askBroker({
     settings: picked.settings,
     path,

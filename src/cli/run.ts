@@ -102,7 +102,7 @@ async function run(call: Call): Promise<number> {
   const { context } = call;
   const loaded = call.settings();
   const read = configOf(loaded);
-  if (!read.ok) return refuse(context, read.problems);
+  if (!read.ok) return refuse(context, read);
   const config = read.settings;
   openDaemonLog(config, context);
   logStart(config);

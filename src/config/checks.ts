@@ -43,7 +43,7 @@ function checkReach(values: Partial<Config>, { problems, warnings }: Remarks): v
   if (brokerAddr !== undefined && !isLoopback(brokerAddr)) {
     warnings.push({
       setting: "brokerAddr",
-      text: `the broker on ${brokerAddr} can be reached from elsewhere and PEAT_API_TOKEN is not set: writes from there need the token file`,
+      text: `the broker on ${brokerAddr} can be reached from elsewhere and PEAT_API_TOKEN is not set: until it is, writes from there are answered with 401`,
     });
   }
   const exposed = listen.find((address) => address.kind === "tcp" && !isLoopback(address.host));

@@ -181,7 +181,10 @@ export function oneOf<const T extends string>(
     placeholder: words.join("|"),
     rule: words.length === 1 ? `${words[0]}` : `one of ${words.join(", ")}`,
     schema: { enum: [...words, ...Object.keys(aliases)] },
-    read: (text) => words.find((word) => word === text) ?? aliases[text],
+    read(text) {
+      const alias = Object.hasOwn(aliases, text) ? aliases[text] : undefined;
+      return words.find((word) => word === text) ?? alias;
+    },
   });
 }
 

@@ -206,9 +206,8 @@ class Loader {
     }
     this.values.set(name, read.value);
     if (!kind.isSecret) this.#texts.set(name, kind.print(read.value));
-    for (const doubt of [chosen.doubt, read.doubt]) {
-      if (doubt !== undefined) this.warn(name, `${origin.name}: ${doubt}`);
-    }
+    if (chosen.doubt !== undefined) this.warn(name, chosen.doubt);
+    if (read.doubt !== undefined) this.warn(name, `${origin.name}: ${read.doubt}`);
     if (isGiven) this.#warnWithoutEffect(name, origin);
   }
 }
@@ -245,7 +244,11 @@ export function loadSettings(input: LoadInput): Loaded {
 /** Some settings, or the problems that concern them. */
 export type Picked<K extends keyof Config> =
   | { readonly ok: true; readonly settings: Pick<Config, K> }
-  | { readonly ok: false; readonly problems: readonly Remark[] };
+  | {
+      readonly ok: false;
+      readonly problems: readonly Remark[];
+      readonly warnings: readonly Remark[];
+    };
 
 /** Settings that a command needs; problems of others don't hinder it. */
 export function pickSettings<K extends SettingName>(
@@ -255,14 +258,15 @@ export function pickSettings<K extends SettingName>(
   const isNeeded = (remark: Remark) =>
     remark.setting === undefined || names.some((name) => name === remark.setting);
   const problems = loaded.problems.filter(isNeeded);
-  if (problems.length > 0) return { ok: false, problems };
+  if (problems.length > 0) return { ok: false, problems, warnings: loaded.warnings };
   // Without a problem each of these has been read, or is optional and absent.
   return { ok: true, settings: loaded.values as Pick<Config, K | "program"> };
 }
 
 /** All settings, or all problems. */
 export function configOf(loaded: Loaded): Picked<keyof Config> {
-  if (loaded.problems.length > 0) return { ok: false, problems: loaded.problems };
+  const { problems, warnings } = loaded;
+  if (problems.length > 0) return { ok: false, problems, warnings };
   // Without a problem each setting has been read, or is optional and absent.
   return { ok: true, settings: loaded.values as Config };
 }

@@ -23,7 +23,7 @@ export interface World {
   text(setting: string): string | undefined;
 }
 
-/** A value that was found, with where it comes from and what is doubtful about it. */
+/** A value that was found, with where it comes from and, as a whole sentence, what is doubtful about it. */
 export interface Found {
   readonly text: string;
   /** Names the place, for `check` and for problems: `HOSTNAME`. */
