@@ -62,6 +62,11 @@ export class HistoryDocument {
     return this.#backend.getHeads().sort(compareText);
   }
 
+  /** Whether every one of these changes is in the document. */
+  has(hashes: readonly string[]): boolean {
+    return hashes.every((hash) => this.#backend.getChangeMetaByHash(hash) !== null);
+  }
+
   /** The whole history, compressed. */
   save(): Uint8Array {
     return this.#backend.save();

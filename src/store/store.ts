@@ -14,6 +14,7 @@ import {
   type Subscription,
   toStoredDocument,
 } from "./feed.ts";
+import type { HistoryDocument } from "./history.ts";
 import {
   checkPreconditions,
   outcomeOf,
@@ -193,12 +194,12 @@ export class Store {
 
   /** Heads of a stored history, to be told to a peer that is to send the rest; undefined for other kinds. */
   headsOf(key: DocumentKey): readonly string[] | undefined {
-    const row = this.#row(key);
-    const state = row === undefined ? undefined : decodeState(row.state);
-    if (state?.form !== "history") return undefined;
-    const heads = this.#cache.open(key, state.chunks)?.heads();
-    this.#schedule();
-    return heads;
+    return this.#history(key)?.heads();
+  }
+
+  /** Whether all of these changes are in our history of the document. */
+  hasHeads(key: DocumentKey, heads: readonly string[]): boolean {
+    return this.#history(key)?.has(heads) ?? false;
   }
 
   /** The state for a peer that has `heads` of the history (of the life that is ours), else the whole. */
@@ -209,8 +210,8 @@ export class Store {
     const row = this.#row(key);
     if (row === undefined) return undefined;
     if (heads === undefined || heads.length === 0) return { bytes: row.state, hash: row.hash };
+    const document = this.#history(key, row);
     const state = decodeState(row.state);
-    const document = state.form === "history" ? this.#cache.open(key, state.chunks) : undefined;
     if (state.form !== "history" || document === undefined) {
       return { bytes: row.state, hash: row.hash };
     }
@@ -228,6 +229,15 @@ export class Store {
   onDamage(listener: (key: DocumentKey) => void): () => void {
     this.#damageListeners.add(listener);
     return () => this.#damageListeners.delete(listener);
+  }
+
+  /** The stored history, loaded; in use until the next turn of the event loop at most. */
+  #history(key: DocumentKey, row = this.#row(key)): HistoryDocument | undefined {
+    const state = row === undefined ? undefined : decodeState(row.state);
+    if (state?.form !== "history") return undefined;
+    // Loading may have filled the cache: the next group trims it.
+    this.#schedule();
+    return this.#cache.open(key, state.chunks);
   }
 
   #row(key: DocumentKey): Row | undefined {

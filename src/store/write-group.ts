@@ -62,9 +62,8 @@ export type MergeOutcome =
   | { readonly kind: "equal" }
   /** Ours has more than the sender's: it should be told. */
   | { readonly kind: "ahead" }
-  /** The changes can't be applied without others: ask for what lies after `heads`. */
-  | { readonly kind: "incomplete"; readonly heads: readonly string[] }
-  | { readonly kind: "refused"; readonly reason: string };
+  /** The changes can't be applied without others: ask for those after our heads. */
+  | { readonly kind: "incomplete" };
 
 export interface GroupContext {
   readonly database: Database;
@@ -185,14 +184,14 @@ export class WriteGroup {
     if (theirs.form === "latest") checkForeign(theirs);
     const united = this.#uniting(entry);
     const joined = entry.state === undefined ? theirs : join(entry.state, theirs, united.unite);
-    if (united.incomplete !== undefined) return { kind: "incomplete", heads: united.incomplete };
+    if (united.isIncomplete) return { kind: "incomplete" };
     if (joined !== entry.state) {
       if (joined.form === "history") {
         const delta =
           joined === theirs ? undefined : theirs.form === "history" ? theirs.chunks : undefined;
         if (joined === theirs) this.#context.cache.discard(entry.key);
         const document = this.#context.cache.open(entry.key, joined.chunks);
-        if (document === undefined) return { kind: "incomplete", heads: [] };
+        if (document === undefined) return { kind: "incomplete" };
         const hash = hashHistory(joined, document.heads());
         const unchanged = hash === entry.hash;
         if (!unchanged) {
@@ -207,7 +206,7 @@ export class WriteGroup {
   /** Unites by the loaded document; remembers when the changes could not be applied. */
   #uniting(entry: Entry) {
     const { cache } = this.#context;
-    const result: { incomplete: readonly string[] | undefined } = { incomplete: undefined };
+    const result = { isIncomplete: false };
     const unite = (a: HistoryState, b: HistoryState): HistoryState => {
       const document = cache.open(entry.key, a.chunks);
       assert(document !== undefined, `stored history of ${entry.key} is complete`);
@@ -216,7 +215,7 @@ export class WriteGroup {
       try {
         if (document.apply(b.chunks) === "incomplete") {
           cache.discard(entry.key);
-          result.incomplete = before;
+          result.isIncomplete = true;
           return a;
         }
       } catch (error) {

@@ -1,0 +1,81 @@
+// Connections that arrive, let in one by one: few strangers at a time, few from one address, and none for long.
+import { type Clock, within } from "../base/clock.ts";
+import { messageOf } from "../base/faults.ts";
+import { getLog } from "../base/log.ts";
+import type { IncomingLink, Link, Network } from "./link.ts";
+
+const log = getLog("peat_mesh::peer_connector");
+
+const UNPROVED_MAX = 64;
+const UNPROVED_PER_ADDRESS_MAX = 8;
+/** For the handshake of the transport; the hello has a limit of its own. */
+const HANDSHAKE_MS = 10_000;
+/** Refusals are told at most once in this time, with their number. */
+const TELL_EVERY_MS = 10_000;
+
+const LATE = Symbol("late");
+
+export interface AcceptorContext {
+  readonly network: Network;
+  readonly clock: Clock;
+  /** Greets and admits; resolves when the link is proved or gone. Rejects with the reason of a refusal. */
+  readonly arrived: (link: Link) => Promise<void>;
+}
+
+export class Acceptor {
+  readonly #context: AcceptorContext;
+  readonly #perAddress = new Map<string, number>();
+  #unproved = 0;
+  #refused = 0;
+  #toldAt = Number.NEGATIVE_INFINITY;
+
+  constructor(context: AcceptorContext) {
+    this.#context = context;
+  }
+
+  /** Connections that were refused or turned out not to be of the formation. */
+  get refused(): number {
+    return this.#refused;
+  }
+
+  /** Accepts until the network is closed. */
+  async run(): Promise<void> {
+    while (true) {
+      const incoming = await this.#context.network.nextIncoming();
+      if (incoming === undefined) return;
+      void this.#admit(incoming);
+    }
+  }
+
+  async #admit(incoming: IncomingLink): Promise<void> {
+    const address = incoming.remoteAddress.replace(/:\d+$/, "");
+    const fromHere = this.#perAddress.get(address) ?? 0;
+    if (this.#unproved >= UNPROVED_MAX || fromHere >= UNPROVED_PER_ADDRESS_MAX) {
+      this.#tell(address, "too many unproved connections");
+      await incoming.refuse().catch(() => undefined);
+      return;
+    }
+    this.#unproved += 1;
+    this.#perAddress.set(address, fromHere + 1);
+    try {
+      const link = await within(this.#context.clock, HANDSHAKE_MS, incoming.accept(), LATE);
+      if (link === LATE) this.#tell(address, "handshake took too long");
+      else await this.#context.arrived(link);
+    } catch (error) {
+      this.#tell(address, messageOf(error));
+    } finally {
+      this.#unproved -= 1;
+      const left = (this.#perAddress.get(address) ?? 1) - 1;
+      if (left === 0) this.#perAddress.delete(address);
+      else this.#perAddress.set(address, left);
+    }
+  }
+
+  #tell(address: string, cause: string): void {
+    this.#refused += 1;
+    const now = this.#context.clock.monotonic();
+    if (now - this.#toldAt < TELL_EVERY_MS) return;
+    this.#toldAt = now;
+    log.warn("Connection refused", { address, cause, refused_so_far: this.#refused });
+  }
+}

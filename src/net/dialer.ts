@@ -1,0 +1,299 @@
+// Peers that discovery has seen, and the attempts to reach them: one entry per peer, dialled for ever while it
+// is known and not connected.
+import { lookup } from "node:dns/promises";
+import { isIP } from "node:net";
+import { type Clock, sleep } from "../base/clock.ts";
+import { messageOf } from "../base/faults.ts";
+import { getLog } from "../base/log.ts";
+import type { Formation } from "../identity/formation.ts";
+import {
+  type EndpointId,
+  type HostPort,
+  identityKey,
+  type NodeName,
+  type PeerAddress,
+  type PeerEvent,
+  type PeerIdentity,
+  printHostPort,
+  shortId,
+} from "../identity/peer.ts";
+import { ALPN_NATIVE } from "../wire/hello.ts";
+import { backoffMs } from "./backoff.ts";
+import { DialError, type Link, type Network } from "./link.ts";
+
+const log = getLog("peat_mesh::peer_connector");
+
+/** A dial is given up by the transport after 30 s; a new one beside it is begun after this. */
+const ATTEMPT_MS = 3_000;
+const ATTEMPTS_MAX = 4;
+/** A peer without our protocol is asked again after this. */
+const NO_PROTOCOL_MS = 60 * 60 * 1000;
+const PEERS_MAX = 4096;
+
+export interface DialerContext {
+  readonly network: Network;
+  readonly formation: Formation;
+  readonly clock: Clock;
+  readonly random: () => number;
+  readonly ownName: NodeName;
+  /** Takes a link to a peer that has been reached; resolves when it is admitted or not needed, rejects when refused. */
+  readonly reached: (link: Link) => Promise<void>;
+  /** Whether a peer is connected at the moment, by whichever link. */
+  readonly isConnected: (peer: {
+    name: NodeName | undefined;
+    ids: readonly EndpointId[];
+  }) => boolean;
+  /** Resolves when a connected peer no longer is. */
+  readonly disconnected: (peer: {
+    name: NodeName | undefined;
+    ids: readonly EndpointId[];
+  }) => Promise<void>;
+}
+
+/** What is known of a peer that is looked for. */
+export interface SoughtPeer {
+  readonly identity: PeerIdentity;
+  readonly ids: readonly EndpointId[];
+  readonly hosts: readonly HostPort[];
+  readonly sources: readonly string[];
+  readonly attempts: number;
+  readonly lastFailure: string | undefined;
+}
+
+interface Entry {
+  readonly identity: PeerIdentity;
+  readonly bySource: Map<string, PeerAddress>;
+  readonly abort: AbortController;
+  ids: readonly EndpointId[];
+  failures: number;
+  lastFailure: string | undefined;
+  /** Ends a wait: something new is known. */
+  wake: () => void;
+}
+
+export class Dialer {
+  readonly #context: DialerContext;
+  readonly #entries = new Map<string, Entry>();
+  readonly #loops = new Set<Promise<void>>();
+  #isClosed = false;
+
+  constructor(context: DialerContext) {
+    this.#context = context;
+  }
+
+  sought(): SoughtPeer[] {
+    return [...this.#entries.values()].map((entry) => ({
+      identity: entry.identity,
+      ids: entry.ids,
+      hosts: hostsOf(entry),
+      sources: [...entry.bySource.keys()],
+      attempts: entry.failures,
+      lastFailure: entry.lastFailure,
+    }));
+  }
+
+  /** Takes what a discovery source says. */
+  handle(source: string, event: PeerEvent): void {
+    if (this.#isClosed) return;
+    if (event.kind === "gone") this.#gone(source, event.identity);
+    else this.#seen(source, event.peer);
+  }
+
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    for (const entry of this.#entries.values()) entry.abort.abort();
+    this.#entries.clear();
+    await Promise.all(this.#loops);
+  }
+
+  #seen(source: string, peer: PeerAddress): void {
+    const key = identityKey(peer.identity);
+    const known = this.#entries.get(key);
+    if (known !== undefined) {
+      const before = known.bySource.get(source);
+      known.bySource.set(source, peer);
+      if (JSON.stringify(before) === JSON.stringify(peer)) return;
+      log.debug("Peer addresses updated in Iroh", { peer: nameOf(peer.identity) });
+      known.failures = 0;
+      known.wake();
+      return;
+    }
+    if (this.#isOwn(source, peer) || this.#entries.size >= PEERS_MAX) return;
+    const entry: Entry = {
+      identity: peer.identity,
+      bySource: new Map([[source, peer]]),
+      abort: new AbortController(),
+      ids: this.#idsOf(peer.identity),
+      failures: 0,
+      lastFailure: undefined,
+      wake: () => undefined,
+    };
+    this.#entries.set(key, entry);
+    const loop = this.#dialForever(entry).finally(() => this.#loops.delete(loop));
+    this.#loops.add(loop);
+  }
+
+  #idsOf(identity: PeerIdentity): readonly EndpointId[] {
+    if (identity.kind === "id") return [identity.id];
+    return this.#context.formation.endpointIds(identity.name).map(({ id }) => id);
+  }
+
+  #isOwn(source: string, { identity, hosts }: PeerAddress): boolean {
+    const { network, ownName } = this.#context;
+    const isOwn = this.#idsOf(identity).includes(network.id);
+    if (!isOwn) return false;
+    const addresses = hosts.map(printHostPort);
+    if (source !== "static") log.debug("Skipping self in peer discovery", { addresses });
+    else {
+      log.error(
+        "A static peer has this node's own identity; give each node its own name (PEAT_NODE_ID, PEAT_CLUSTER_NAME)",
+        { node_id: ownName, addresses, own_addresses: [...network.boundAddresses] },
+      );
+    }
+    return true;
+  }
+
+  #gone(source: string, identity: PeerIdentity): void {
+    const key = identityKey(identity);
+    const entry = this.#entries.get(key);
+    if (entry === undefined) return;
+    entry.bySource.delete(source);
+    if (entry.bySource.size > 0) return;
+    this.#entries.delete(key);
+    entry.abort.abort();
+    log.info("Peer removed from Iroh", { peer: nameOf(identity) });
+  }
+
+  async #dialForever(entry: Entry): Promise<void> {
+    const { signal } = entry.abort;
+    const { random } = this.#context;
+    while (!signal.aborted) {
+      const peer = {
+        name: entry.identity.kind === "name" ? entry.identity.name : undefined,
+        ids: entry.ids,
+      };
+      if (this.#context.isConnected(peer)) {
+        entry.failures = 0;
+        entry.lastFailure = undefined;
+        await Promise.race([this.#context.disconnected(peer), aborted(signal)]);
+        // Both ends notice; whoever is quicker dials, the other mostly finds the link there again.
+        await this.#wait(entry, backoffMs(0, random()));
+        continue;
+      }
+      const waitMs = await this.#attempt(entry);
+      if (waitMs > 0) await this.#wait(entry, waitMs);
+    }
+  }
+
+  /** One attempt at every id and address side by side; returns how long to wait before the next. */
+  async #attempt(entry: Entry): Promise<number> {
+    const { clock, random } = this.#context;
+    const dials = entry.ids.slice(0, ATTEMPTS_MAX).map((id) => this.#dial(entry, id));
+    const outcome = await Promise.race([
+      firstReached(dials),
+      sleep(clock, ATTEMPT_MS, entry.abort.signal).then(() => "late" as const),
+    ]);
+    if (outcome === "reached") return 0;
+    if (outcome === "late") entry.lastFailure ??= `no answer within ${ATTEMPT_MS / 1000} s`;
+    entry.failures += 1;
+    this.#tell(entry);
+    return outcome === "no protocol" ? NO_PROTOCOL_MS : backoffMs(entry.failures, random());
+  }
+
+  #tell(entry: Entry): void {
+    // The first failure and then each doubling: a peer that is away for days is not a line each half minute.
+    if ((entry.failures & (entry.failures - 1)) !== 0) return;
+    log.debug("Peer not reached; dialling goes on", {
+      peer: nameOf(entry.identity),
+      attempts: entry.failures,
+      cause: entry.lastFailure ?? "",
+    });
+  }
+
+  async #dial(entry: Entry, id: EndpointId): Promise<"reached" | "failed" | "no protocol"> {
+    try {
+      const addresses = await resolveAll(hostsOf(entry));
+      if (addresses.length === 0) throw new DialError("no address of it can be resolved", false);
+      const relayUrl = [...entry.bySource.values()].find((p) => p.relayUrl !== undefined)?.relayUrl;
+      const target = { id, addresses, ...(relayUrl === undefined ? {} : { relayUrl }) };
+      const link = await this.#context.network.dial(target, ALPN_NATIVE);
+      if (entry.abort.signal.aborted) link.close(0, "");
+      else await this.#context.reached(link);
+      return "reached";
+    } catch (error) {
+      entry.lastFailure = messageOf(error);
+      if (error instanceof DialError && error.noProtocol) {
+        log.warn("Peer speaks only the older protocol, which this version does not serve yet", {
+          peer: nameOf(entry.identity),
+        });
+        return "no protocol";
+      }
+      return "failed";
+    }
+  }
+
+  async #wait(entry: Entry, delayMs: number): Promise<void> {
+    const woken = new Promise<void>((resolve) => {
+      entry.wake = resolve;
+    });
+    const over = new AbortController();
+    const stop = () => over.abort();
+    entry.abort.signal.addEventListener("abort", stop, { once: true });
+    await Promise.race([woken, sleep(this.#context.clock, delayMs, over.signal)]);
+    entry.abort.signal.removeEventListener("abort", stop);
+    over.abort();
+  }
+}
+
+function nameOf(identity: PeerIdentity): string {
+  return identity.kind === "name" ? identity.name : shortId(identity.id);
+}
+
+function hostsOf(entry: Entry): HostPort[] {
+  return [...entry.bySource.values()].flatMap((peer) => peer.hosts);
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return Promise.resolve();
+  return new Promise((resolve) =>
+    signal.addEventListener("abort", () => resolve(), { once: true }),
+  );
+}
+
+/** "reached" as soon as one is; otherwise, when all have ended, the most telling outcome. */
+async function firstReached(
+  dials: readonly Promise<"reached" | "failed" | "no protocol">[],
+): Promise<"reached" | "failed" | "no protocol"> {
+  const reached = Promise.race(
+    dials.map(async (dial) => ((await dial) === "reached" ? "reached" : never<"reached">())),
+  );
+  const all = Promise.all(dials).then((outcomes) =>
+    outcomes.includes("reached")
+      ? "reached"
+      : outcomes.includes("no protocol")
+        ? "no protocol"
+        : "failed",
+  );
+  return Promise.race([reached, all]);
+}
+
+function never<T>(): Promise<T> {
+  return new Promise(() => undefined);
+}
+
+/** Every host as `ip:port`; names that don't resolve are left out. */
+async function resolveAll(hosts: readonly HostPort[]): Promise<string[]> {
+  const lists = await Promise.all(hosts.map(resolveHost));
+  return [...new Set(lists.flat())];
+}
+
+async function resolveHost({ host, port }: HostPort): Promise<string[]> {
+  if (isIP(host) !== 0) return [printHostPort({ host, port })];
+  try {
+    const found = await lookup(host, { all: true });
+    return found.map(({ address }) => printHostPort({ host: address, port }));
+  } catch {
+    // Names come and go with their networks; the next dial asks again.
+    return [];
+  }
+}

@@ -1,0 +1,238 @@
+// The network of production: Iroh QUIC. The only file that knows the Iroh package.
+import {
+  type BiStream,
+  type Connection,
+  Endpoint,
+  EndpointAddr,
+  type Incoming,
+  EndpointId as IrohEndpointId,
+  RelayMode,
+} from "@number0/iroh";
+import { fromUtf8, toUtf8 } from "../base/bytes.ts";
+import { Fault, messageOf } from "../base/faults.ts";
+import { type EndpointId, endpointIdBytes, parseEndpointId } from "../identity/peer.ts";
+import {
+  type ByteStream,
+  DialError,
+  type DialTarget,
+  type IncomingLink,
+  type Link,
+  type LinkEnd,
+  type LinkPath,
+  type Network,
+} from "./link.ts";
+
+export interface IrohOptions {
+  /** Ed25519 seed, 32 bytes. */
+  readonly secretKey: Uint8Array;
+  /** `ip:port`; port 0 takes any. */
+  readonly bindAddress: string;
+  /** None: no relay is ever used, and nothing is looked up anywhere. */
+  readonly relayUrls: readonly string[];
+  readonly alpns: readonly string[];
+}
+
+// Collecting an Endpoint as garbage ends its connections, whoever still uses them.
+const alive = new Set<Endpoint | Connection>();
+
+const DIAL_CAUSE_NO_PROTOCOL = /error 120|no known protocol|no application protocol/i;
+
+function toArray(bytes: Uint8Array): number[] {
+  return Array.from(bytes);
+}
+
+/** Fault `address_unavailable` when the address can't be bound. */
+export async function openIrohNetwork(options: IrohOptions): Promise<Network> {
+  const builder = Endpoint.builder();
+  // The minimal preset: no public relays, no DNS lookup, no publishing.
+  builder.applyMinimal();
+  builder.secretKey(toArray(options.secretKey));
+  builder.alpns(options.alpns.map((alpn) => toArray(toUtf8(alpn))));
+  builder.relayMode(
+    options.relayUrls.length === 0
+      ? RelayMode.disabled()
+      : RelayMode.customFromUrls([...options.relayUrls]),
+  );
+  builder.bindAddr(options.bindAddress);
+  try {
+    const endpoint = await builder.bind();
+    alive.add(endpoint);
+    return new IrohNetwork(endpoint);
+  } catch (cause) {
+    const sentence = `UDP address ${options.bindAddress} can't be bound (${messageOf(cause)}); set another PEAT_IROH_BIND_PORT`;
+    throw new Fault("address_unavailable", sentence, {}, cause);
+  }
+}
+
+class IrohNetwork implements Network {
+  readonly id: EndpointId;
+  readonly #endpoint: Endpoint;
+
+  constructor(endpoint: Endpoint) {
+    this.#endpoint = endpoint;
+    this.id = parseEndpointId(endpoint.id().toString());
+  }
+
+  get boundAddresses(): readonly string[] {
+    return this.#endpoint.boundSockets();
+  }
+
+  async dial(target: DialTarget, alpn: string): Promise<Link> {
+    const id = IrohEndpointId.fromBytes(toArray(endpointIdBytes(target.id)));
+    try {
+      const address = new EndpointAddr(id, target.relayUrl, [...target.addresses]);
+      const connection = await this.#endpoint.connect(address, toArray(toUtf8(alpn)));
+      return new IrohLink(connection, "outgoing");
+    } catch (cause) {
+      const text = cause instanceof Error ? cause.message : String(cause);
+      throw new DialError(dialReason(text), DIAL_CAUSE_NO_PROTOCOL.test(text), cause);
+    }
+  }
+
+  async nextIncoming(): Promise<IncomingLink | undefined> {
+    while (!this.#endpoint.isClosed()) {
+      const incoming = await this.#endpoint.acceptNext();
+      if (incoming === null) return undefined;
+      const remote = await remoteAddressOf(incoming);
+      if (remote !== undefined) return new IrohIncoming(incoming, remote);
+    }
+    return undefined;
+  }
+
+  async close(): Promise<void> {
+    try {
+      await this.#endpoint.close();
+    } finally {
+      alive.delete(this.#endpoint);
+    }
+  }
+}
+
+/** The reason stands in the lines below the first, the innermost last. */
+function dialReason(text: string): string {
+  const lines = text
+    .split("\n")
+    .map((line) => line.replace(/^\s*(?:\d+:|at .*|Caused by:)?\s*/, "").trim())
+    .filter((line) => line !== "");
+  return lines.slice(0, 4).join(": ").slice(0, 300);
+}
+
+async function remoteAddressOf(incoming: Incoming): Promise<string | undefined> {
+  try {
+    const { addr, kind, endpointId } = await incoming.remoteAddr();
+    return addr ?? endpointId ?? kind;
+  } catch {
+    // The attempt ended before anybody looked at it.
+    return undefined;
+  }
+}
+
+class IrohIncoming implements IncomingLink {
+  readonly remoteAddress: string;
+  readonly #incoming: Incoming;
+
+  constructor(incoming: Incoming, remoteAddress: string) {
+    this.#incoming = incoming;
+    this.remoteAddress = remoteAddress;
+  }
+
+  async accept(): Promise<Link> {
+    const accepting = await this.#incoming.accept();
+    return new IrohLink(await accepting.connect(), "incoming");
+  }
+
+  refuse(): Promise<void> {
+    return this.#incoming.refuse();
+  }
+}
+
+class IrohLink implements Link {
+  readonly remoteId: EndpointId;
+  readonly alpn: string;
+  readonly direction: "outgoing" | "incoming";
+  readonly ended: Promise<LinkEnd>;
+  readonly #connection: Connection;
+  #closed: LinkEnd | undefined;
+
+  constructor(connection: Connection, direction: "outgoing" | "incoming") {
+    this.#connection = connection;
+    this.direction = direction;
+    this.remoteId = parseEndpointId(connection.remoteId().toString());
+    this.alpn = fromUtf8(Uint8Array.from(connection.alpn()));
+    alive.add(connection);
+    this.ended = connection.closed().then((text) => {
+      alive.delete(connection);
+      return this.#closed ?? parseEnd(text);
+    });
+  }
+
+  async openStream(): Promise<ByteStream> {
+    return new IrohStream(await this.#connection.openBi());
+  }
+
+  async acceptStream(): Promise<ByteStream | undefined> {
+    try {
+      return new IrohStream(await this.#connection.acceptBi());
+    } catch {
+      // A pending accept rejects when the link closes; `ended` tells why.
+      return undefined;
+    }
+  }
+
+  close(code: number, reason: string): void {
+    if (this.#closed !== undefined) return;
+    this.#closed = { by: "us", code, reason };
+    this.#connection.close(BigInt(code), toArray(toUtf8(reason)));
+  }
+
+  path(): LinkPath {
+    const paths = this.#connection.paths();
+    const path = paths.find((p) => p.isSelected) ?? paths[0];
+    if (path === undefined) return { kind: "unknown", address: undefined, rttMs: undefined };
+    return {
+      kind: path.isRelay ? "relay" : "direct",
+      address: path.remoteAddr,
+      rttMs: this.#connection.rtt() ?? undefined,
+    };
+  }
+
+  traffic(): { sentBytes: number; receivedBytes: number } {
+    const stats = this.#connection.stats();
+    return { sentBytes: stats.udpTxBytes, receivedBytes: stats.udpRxBytes };
+  }
+}
+
+/** `closed by peer: formation auth failed (code 1)`, `timed out`, … */
+function parseEnd(text: string): LinkEnd {
+  const line = text.split("\n", 1)[0] ?? "";
+  const match = /^closed by peer: (.*?)\s*\(code (\d+)\)$/.exec(line);
+  if (match === null) return { by: "transport", code: undefined, reason: line };
+  return { by: "peer", code: Number(match[2]), reason: match[1] ?? "" };
+}
+
+class IrohStream implements ByteStream {
+  readonly #send: BiStream["send"];
+  readonly #recv: BiStream["recv"];
+
+  constructor(stream: BiStream) {
+    this.#send = stream.send;
+    this.#recv = stream.recv;
+  }
+
+  write(bytes: Uint8Array): Promise<void> {
+    return this.#send.writeAll(toArray(bytes));
+  }
+
+  async read(bytesMax: number): Promise<Uint8Array | undefined> {
+    const bytes = await this.#recv.read(bytesMax);
+    return bytes.length === 0 ? undefined : Uint8Array.from(bytes);
+  }
+
+  finish(): Promise<void> {
+    return this.#send.finish();
+  }
+
+  stop(code: number): Promise<void> {
+    return this.#recv.stop(BigInt(code));
+  }
+}

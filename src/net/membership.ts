@@ -1,0 +1,103 @@
+// Is this peer of our formation? Hello out, hello in, verdict. Nothing else is read before it.
+//
+// Outgoing: we dialled an id that derives from the secret, so the handshake itself proved it. Incoming: the
+// peer names itself, and its proved id must derive from that name. (Any holder of the secret can take any name.)
+import { type Clock, within } from "../base/clock.ts";
+import { Fault, messageOf } from "../base/faults.ts";
+import type { Formation } from "../identity/formation.ts";
+import { encodeFrame } from "../wire/frame.ts";
+import {
+  decodeHello,
+  encodeHello,
+  FRAME_HELLO_TYPE,
+  HELLO_BYTES_MAX,
+  type Hello,
+} from "../wire/hello.ts";
+import type { ByteStream, Link } from "./link.ts";
+
+/** Application close codes; 1 and its words are the older system's. */
+export const CLOSE = {
+  normal: { code: 0, reason: "" },
+  authFailed: { code: 1, reason: "formation auth failed" },
+  duplicateName: { code: 3, reason: "duplicate name" },
+  protocol: { code: 4, reason: "protocol violation" },
+  superseded: { code: 5, reason: "another connection stays" },
+  stalled: { code: 6, reason: "nothing was read for too long" },
+} as const;
+
+/** How long a stranger may take to say who it is. */
+const HELLO_WITHIN_MS = 10_000;
+/** u16 key length (0), u8 type, u32 payload length. */
+const HEADER_BYTES = 7;
+
+/** A member: its stream is past the hello, ready for frames. */
+export interface Member {
+  readonly link: Link;
+  readonly stream: ByteStream;
+  readonly hello: Hello;
+  /** Tag of the secret by which it is known. */
+  readonly tag: string;
+}
+
+const LATE = Symbol("late");
+
+/** Closes the link and throws Fault `peer_refused` with the reason unless the peer is a member. */
+export async function greet(
+  link: Link,
+  own: Hello,
+  context: { formation: Formation; clock: Clock },
+): Promise<Member> {
+  try {
+    const met = await within(
+      context.clock,
+      HELLO_WITHIN_MS,
+      exchange(link, own, context.formation),
+      LATE,
+    );
+    if (met !== LATE) return met;
+    throw new Fault("peer_refused", `said nothing for ${HELLO_WITHIN_MS / 1000} s`);
+  } catch (error) {
+    link.close(CLOSE.authFailed.code, CLOSE.authFailed.reason);
+    if (error instanceof Fault && error.code === "peer_refused") throw error;
+    throw new Fault("peer_refused", messageOf(error), {}, error);
+  }
+}
+
+async function exchange(link: Link, own: Hello, formation: Formation): Promise<Member> {
+  const greeting = encodeFrame({ key: "", type: FRAME_HELLO_TYPE, payload: encodeHello(own) });
+  const isOutgoing = link.direction === "outgoing";
+  const stream = isOutgoing ? await link.openStream() : await link.acceptStream();
+  if (stream === undefined) throw new Fault("peer_refused", "left without a word");
+  if (isOutgoing) await stream.write(greeting);
+  const hello = await readHello(stream);
+  const tag = formation.prove(hello.name, link.remoteId);
+  if (tag === undefined) {
+    throw new Fault("peer_refused", `calls itself ${hello.name}, but its id is of another secret`);
+  }
+  // Only a member hears who we are.
+  if (!isOutgoing) await stream.write(greeting);
+  return { link, stream, hello, tag };
+}
+
+async function readHello(stream: ByteStream): Promise<Hello> {
+  const header = await readExactly(stream, HEADER_BYTES);
+  const view = new DataView(header.buffer, header.byteOffset, header.byteLength);
+  const payloadBytes = view.getUint32(3);
+  const isHello = view.getUint16(0) === 0 && view.getUint8(2) === FRAME_HELLO_TYPE;
+  if (!isHello || payloadBytes > HELLO_BYTES_MAX) {
+    throw new Fault("peer_refused", "began with something else than a hello");
+  }
+  return decodeHello(await readExactly(stream, payloadBytes));
+}
+
+async function readExactly(stream: ByteStream, count: number): Promise<Uint8Array> {
+  const bytes = new Uint8Array(count);
+  let filled = 0;
+  while (filled < count) {
+    const part = await stream.read(count - filled);
+    if (part === undefined) throw new Fault("peer_refused", "left in the middle of its hello");
+    bytes.set(part, filled);
+    filled += part.length;
+  }
+  return bytes;
+}

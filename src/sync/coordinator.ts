@@ -1,0 +1,294 @@
+// All peers of this node: who is connected by which link, what goes to whom, and what others are told of it.
+import type { Clock } from "../base/clock.ts";
+import { messageOf } from "../base/faults.ts";
+import { getLog } from "../base/log.ts";
+import type { Formation } from "../identity/formation.ts";
+import { type EndpointId, type NodeName, type PeerEvent, shortId } from "../identity/peer.ts";
+import { Acceptor } from "../net/acceptor.ts";
+import { Dialer, type SoughtPeer } from "../net/dialer.ts";
+import type { Link, LinkEnd, Network } from "../net/link.ts";
+import { CLOSE, greet, type Member } from "../net/membership.ts";
+import type { DocumentKey } from "../store/document-key.ts";
+import type { Committed, Store } from "../store/store.ts";
+import type { Hello } from "../wire/hello.ts";
+import { Session } from "./session.ts";
+
+const connectorLog = getLog("peat_mesh::peer_connector");
+const log = getLog("peat_mesh::storage::automerge_sync");
+
+export interface CoordinatorOptions {
+  readonly network: Network;
+  readonly store: Store;
+  readonly clock: Clock;
+  readonly formation: Formation;
+  readonly nodeName: NodeName;
+  readonly version: string;
+  /** In [0, 1). */
+  readonly random: () => number;
+}
+
+/** Something that happened to a peer, for whoever watches. */
+export type PeerNotice =
+  | { readonly kind: "connected"; readonly name: NodeName }
+  | { readonly kind: "disconnected"; readonly name: NodeName; readonly reason: string };
+
+/** Two live nodes under one name, as far as this node has seen them. */
+export interface DuplicateName {
+  readonly name: NodeName;
+  readonly addresses: readonly string[];
+  readonly seenAtMs: number;
+}
+
+/** Peers' lists of neighbours are told together, this long after the last change. */
+const NEIGHBOURS_DELAY_MS = 20;
+const DUPLICATES_MAX = 100;
+/** No sync modes can be set yet, so all nodes of this version have equal ones. */
+const POLICIES = "0".repeat(32);
+
+export class Coordinator {
+  readonly #options: CoordinatorOptions;
+  readonly #hello: Hello;
+  readonly #dialer: Dialer;
+  readonly #acceptor: Acceptor;
+  readonly #sessions = new Map<NodeName, Session>();
+  /** Links are admitted one after another for each name. */
+  readonly #admissions = new Map<NodeName, Promise<void>>();
+  readonly #listeners = new Set<(notice: PeerNotice) => void>();
+  readonly #duplicates = new Map<NodeName, DuplicateName>();
+  readonly #waitingForEnd = new Map<NodeName, Set<() => void>>();
+  #endCommits: () => void = () => undefined;
+  #endDamage: () => void = () => undefined;
+  #accepting: Promise<void> = Promise.resolve();
+  #cancelNeighbours: (() => void) | undefined;
+  #isClosed = false;
+  #hasAgreed = false;
+
+  constructor(options: CoordinatorOptions) {
+    this.#options = options;
+    const { network, formation, clock, random, nodeName } = options;
+    const { version, store } = options;
+    this.#hello = { name: nodeName, version, start: store.start, policies: POLICIES, features: 0 };
+    this.#acceptor = new Acceptor({ network, clock, arrived: (link) => this.#greet(link) });
+    this.#dialer = new Dialer({
+      network,
+      formation,
+      clock,
+      random,
+      ownName: nodeName,
+      reached: (link) => this.#greet(link),
+      isConnected: (peer) => this.#sessionOf(peer) !== undefined,
+      disconnected: (peer) => this.#disconnected(peer),
+    });
+  }
+
+  start(): void {
+    this.#endCommits = this.#options.store.onCommit((committed) => this.#spread(committed));
+    this.#endDamage = this.#options.store.onDamage(() => {
+      for (const session of this.#sessions.values()) session.reconcile();
+    });
+    this.#accepting = this.#acceptor.run();
+  }
+
+  /** Takes what a discovery source says. */
+  handle(source: string, event: PeerEvent): void {
+    this.#dialer.handle(source, event);
+  }
+
+  get sessions(): readonly Session[] {
+    return [...this.#sessions.values()];
+  }
+
+  get refusedConnections(): number {
+    return this.#acceptor.refused;
+  }
+
+  get duplicates(): readonly DuplicateName[] {
+    return [...this.#duplicates.values()];
+  }
+
+  sought(): readonly SoughtPeer[] {
+    return this.#dialer.sought();
+  }
+
+  /** Whether any peer and this node have ever had equal documents. */
+  get hasAgreed(): boolean {
+    return this.#hasAgreed;
+  }
+
+  onPeer(listener: (notice: PeerNotice) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  /** No new peers; what is committed has been handed to the transport; links closed. */
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    this.#endCommits();
+    this.#endDamage();
+    this.#cancelNeighbours?.();
+    const dialing = this.#dialer.close();
+    const sessions = [...this.#sessions.values()];
+    for (const session of sessions) session.close(CLOSE.normal);
+    await Promise.all([dialing, ...sessions.map((session) => session.ended)]);
+  }
+
+  /** Resolves when no more connections arrive: after the network has been closed. */
+  get accepted(): Promise<void> {
+    return this.#accepting;
+  }
+
+  async #greet(link: Link): Promise<void> {
+    const { formation, clock } = this.#options;
+    const member = await greet(link, this.#hello, { formation, clock });
+    const { name } = member.hello;
+    const before = this.#admissions.get(name) ?? Promise.resolve();
+    const admission = before
+      .then(() => this.#admit(member))
+      .catch((error: unknown) => {
+        connectorLog.warn("Connection not admitted", { peer: name, cause: messageOf(error) });
+      });
+    this.#admissions.set(name, admission);
+    await admission;
+    if (this.#admissions.get(name) === admission) this.#admissions.delete(name);
+  }
+
+  async #admit(member: Member): Promise<void> {
+    const existing = this.#sessions.get(member.hello.name);
+    if (this.#isClosed) {
+      member.link.close(CLOSE.normal.code, CLOSE.normal.reason);
+      return;
+    }
+    if (existing === undefined) {
+      this.#begin(member);
+      return;
+    }
+    // A link that should stay may be a dead one: a restarted peer is not made to wait until that shows.
+    if (!this.#isPreferred(member, existing) && (await existing.probe())) {
+      this.#turnAway(member, existing);
+      return;
+    }
+    if (this.#sessions.get(existing.name) !== existing) {
+      await this.#admit(member);
+      return;
+    }
+    existing.close(CLOSE.superseded);
+    this.#begin(member, existing);
+  }
+
+  /** Of two links between two nodes the one stays that the bytewise lower endpoint id dialled. */
+  #isPreferred({ link, hello }: Member, existing: Session): boolean {
+    if (hello.start !== existing.member.hello.start) return false;
+    if (link.direction === existing.link.direction) return false;
+    const weAreLower = this.#options.network.id < link.remoteId;
+    return link.direction === (weAreLower ? "outgoing" : "incoming");
+  }
+
+  #turnAway({ link, hello }: Member, existing: Session): void {
+    if (hello.start === existing.member.hello.start) {
+      link.close(CLOSE.superseded.code, CLOSE.superseded.reason);
+      return;
+    }
+    const addresses = [existing.link.path().address ?? "unknown", link.path().address ?? "unknown"];
+    link.close(CLOSE.duplicateName.code, CLOSE.duplicateName.reason);
+    const isKnown = this.#duplicates.has(hello.name);
+    if (isKnown || this.#duplicates.size < DUPLICATES_MAX) {
+      const seenAtMs = this.#options.clock.now();
+      this.#duplicates.set(hello.name, { name: hello.name, addresses, seenAtMs });
+    }
+    if (isKnown) return;
+    connectorLog.error(
+      "Two live nodes have one name; give each its own (PEAT_NODE_ID, or PEAT_CLUSTER_NAME per cluster)",
+      { peer: hello.name, addresses },
+    );
+  }
+
+  #begin(member: Member, replaced?: Session): void {
+    const { store, clock } = this.#options;
+    const onAgreed = () => {
+      this.#hasAgreed = true;
+    };
+    const session = new Session(member, { store, clock, onAgreed });
+    this.#sessions.set(session.name, session);
+    void session.ended.then((end) => this.#finish(session, end));
+    this.#scheduleNeighbours();
+    const { address } = member.link.path();
+    connectorLog.info("Peer connected to Iroh", {
+      peer: session.name,
+      endpoint_id: shortId(member.link.remoteId),
+      addresses: `[${address ?? ""}]`,
+    });
+    if (replaced === undefined) this.#notify({ kind: "connected", name: session.name });
+  }
+
+  #finish(session: Session, end: LinkEnd): void {
+    if (this.#sessions.get(session.name) !== session) return;
+    this.#sessions.delete(session.name);
+    const reason = end.reason === "" ? `closed by ${end.by}` : end.reason;
+    if (!this.#isClosed) {
+      connectorLog.info("Peer disconnected from Iroh", { peer: session.name, reason });
+      log.debug("Cleaned up sync state for disconnected peer", { peer: session.name });
+    }
+    this.#notify({ kind: "disconnected", name: session.name, reason });
+    this.#scheduleNeighbours();
+    for (const wake of this.#waitingForEnd.get(session.name) ?? []) wake();
+    this.#waitingForEnd.delete(session.name);
+  }
+
+  #notify(notice: PeerNotice): void {
+    for (const listener of this.#listeners) listener(notice);
+  }
+
+  #sessionOf({ name, ids }: SoughtKey): Session | undefined {
+    if (name !== undefined) return this.#sessions.get(name);
+    return this.sessions.find((session) => ids.includes(session.link.remoteId));
+  }
+
+  async #disconnected(peer: SoughtKey): Promise<void> {
+    const session = this.#sessionOf(peer);
+    if (session === undefined) return;
+    await new Promise<void>((resolve) => {
+      const waiting = this.#waitingForEnd.get(session.name) ?? new Set();
+      this.#waitingForEnd.set(session.name, waiting.add(resolve));
+    });
+  }
+
+  #scheduleNeighbours(): void {
+    this.#cancelNeighbours?.();
+    this.#cancelNeighbours = this.#options.clock.after(NEIGHBOURS_DELAY_MS, () => {
+      const names = [...this.#sessions.keys()];
+      for (const session of this.#sessions.values()) session.tellNeighbours(names);
+    });
+  }
+
+  /** A commit goes to every peer that is not known to have it; later where its author is connected too. */
+  #spread(committed: readonly Committed[]): void {
+    for (const session of this.#sessions.values()) {
+      const now: Committed[] = [];
+      for (const change of committed) {
+        if (change.origin === session.name) continue;
+        if (this.#isToldByAuthor(change, session)) session.hold(change);
+        else now.push(change);
+      }
+      if (now.length > 0) session.push(now);
+    }
+  }
+
+  #isToldByAuthor({ origin }: Committed, session: Session): boolean {
+    const author = origin === undefined ? undefined : this.#sessions.get(origin as NodeName);
+    return author?.neighbours.has(session.name) ?? false;
+  }
+
+  /** Documents of peers that could not be joined, by key. */
+  stuck(): ReadonlyMap<DocumentKey, string> {
+    const stuck = new Map<DocumentKey, string>();
+    for (const session of this.#sessions.values()) {
+      for (const [key, reason] of session.stuck) stuck.set(key as DocumentKey, reason);
+    }
+    return stuck;
+  }
+}
+
+interface SoughtKey {
+  readonly name: NodeName | undefined;
+  readonly ids: readonly EndpointId[];
+}

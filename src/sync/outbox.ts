@@ -1,0 +1,293 @@
+// What one peer is to be sent: changes by urgency and age, each document once; what a catch-up needs behind
+// them; and what is held back because the peer probably hears it from its author.
+import { assert } from "../base/assert.ts";
+import type { Clock } from "../base/clock.ts";
+import { type DocumentKey, splitKey } from "../store/document-key.ts";
+import type { Committed, Store } from "../store/store.ts";
+import { bucketsBelow, DEPTH, type Prefix } from "../store/sums.ts";
+import { PRIORITY_CLASSES, priorityOf } from "../store/sync-modes.ts";
+import { STATES_BYTES_TARGET, type StateEntry } from "../wire/native.ts";
+
+/** A change that waits. */
+interface Waiting {
+  readonly order: number;
+  readonly hash: string;
+  /** What the peer needs if it has all that was committed before; undefined: the whole state, read when sent. */
+  readonly delta: Uint8Array | undefined;
+  /** Heads that the peer has told us, if it has the history. */
+  readonly heads: readonly string[] | undefined;
+}
+
+/** Part of a state that is too large for one frame. */
+export interface ChunkPart {
+  readonly key: DocumentKey;
+  readonly hash: string;
+  readonly total: number;
+  readonly offset: number;
+  readonly bytes: Uint8Array;
+}
+
+export type OutboxItem =
+  | { readonly kind: "states"; readonly more: boolean; readonly entries: readonly StateEntry[] }
+  | { readonly kind: "chunk"; readonly part: ChunkPart };
+
+/** A large state on its way; only the first few have their bytes in memory. */
+interface Large {
+  readonly key: DocumentKey;
+  readonly heads: readonly string[] | undefined;
+  sending: { readonly hash: string; readonly bytes: Uint8Array; offset: number } | undefined;
+}
+
+/** Bytes of changes that are kept for a slow peer; beyond it only their keys are. */
+const DELTA_BYTES_MAX = 4 * 1024 * 1024;
+/** Waiting documents beyond this are forgotten: comparing sums finds them again. */
+const WAITING_MAX = 50_000;
+/** Large states that share a link at one time. */
+const LARGE_ACTIVE_MAX = 2;
+/** Every fourth frame begins with the oldest, whatever its class: nothing waits for ever. */
+const OLDEST_EVERY = 4;
+const ENTRIES_PER_FRAME = 4096;
+/** How long a change is held back for a peer that its author is connected to. */
+const HOLD_MS = 1000;
+
+export class Outbox {
+  readonly #store: Store;
+  readonly #clock: Clock;
+  readonly #classes = Array.from(
+    { length: PRIORITY_CLASSES },
+    () => new Map<DocumentKey, Waiting>(),
+  );
+  readonly #held = new Map<DocumentKey, { hash: string; due: number }>();
+  readonly #large: Large[] = [];
+  #bulkKeys: DocumentKey[] = [];
+  /** Leaves of the reconciliation tree whose documents the peer lacks altogether. */
+  #bulkBuckets: { next: number; last: number }[] = [];
+  #deltaBytes = 0;
+  #order = 0;
+  #turn = 0;
+  #isForgetful = false;
+
+  constructor(store: Store, clock: Clock) {
+    this.#store = store;
+    this.#clock = clock;
+  }
+
+  /** Documents that wait to be sent, as far as they are known one by one. */
+  get depth(): number {
+    return this.#live + this.#bulkKeys.length + this.#large.length;
+  }
+
+  get isEmpty(): boolean {
+    return this.depth === 0 && this.#bulkBuckets.length === 0;
+  }
+
+  /** True once after documents were forgotten for want of room: sums have to be compared. */
+  takeForgetful(): boolean {
+    const was = this.#isForgetful;
+    this.#isForgetful = false;
+    return was;
+  }
+
+  get #live(): number {
+    return this.#classes.reduce((sum, map) => sum + map.size, 0);
+  }
+
+  /** A change that the peer is not known to have. */
+  push({ key, hash, delta }: Committed): void {
+    this.#held.delete(key);
+    const before = this.#waiting(key);
+    if (before === undefined) {
+      this.#put(key, {
+        order: this.#nextOrder(),
+        hash,
+        delta: this.#afford(delta),
+        heads: undefined,
+      });
+      return;
+    }
+    // A second change of a waiting document: its state is read when it is sent, once for both.
+    this.#put(key, { order: before.order, hash, delta: undefined, heads: before.heads });
+  }
+
+  /** The state of a document for a peer that lacks it, or has only `heads` of its history. */
+  pushState(key: DocumentKey, heads?: readonly string[]): void {
+    const order = this.#waiting(key)?.order ?? this.#nextOrder();
+    this.#put(key, { order, hash: "", delta: undefined, heads });
+  }
+
+  /** Catch-up: documents of which the peer has nothing. They go when nothing else does. */
+  pushBulk(keys: readonly DocumentKey[]): void {
+    if (this.#bulkKeys.length + keys.length > WAITING_MAX) this.#isForgetful = true;
+    else this.#bulkKeys.push(...keys);
+  }
+
+  pushBulkBelow(prefix: Prefix): void {
+    const { first, last } = bucketsBelow(prefix);
+    if (this.#bulkBuckets.length < WAITING_MAX) this.#bulkBuckets.push({ next: first, last });
+  }
+
+  /** A change that the peer probably gets from its author: told only if it still matters a second later. */
+  hold({ key, hash }: Committed): void {
+    this.#drop(key);
+    if (this.#held.size >= WAITING_MAX) this.#isForgetful = true;
+    else this.#held.set(key, { hash, due: this.#clock.monotonic() + HOLD_MS });
+  }
+
+  /** The peer is known to have this state now. */
+  has(key: DocumentKey, hash: string): void {
+    if (this.#held.get(key)?.hash === hash) this.#held.delete(key);
+    if (this.#waiting(key)?.hash === hash) this.#drop(key);
+  }
+
+  get hasHeld(): boolean {
+    return this.#held.size > 0;
+  }
+
+  /** Held changes whose time has come. */
+  takeDue(): { key: DocumentKey; hash: string }[] {
+    const now = this.#clock.monotonic();
+    const due: { key: DocumentKey; hash: string }[] = [];
+    // Insertion order is order of time: the first that is not due ends the search.
+    for (const [key, { hash, due: at }] of this.#held) {
+      if (at > now) break;
+      this.#held.delete(key);
+      due.push({ key, hash });
+    }
+    return due;
+  }
+
+  /** The next frame's worth, or undefined when nothing waits. */
+  take(): OutboxItem | undefined {
+    this.#turn += 1;
+    // Large states share the link with everything else, frame by frame.
+    const isTurnOfLarge = this.#turn % 2 === 0 || this.#live === 0;
+    const chunk = isTurnOfLarge ? this.#takeChunk() : undefined;
+    if (chunk !== undefined) return { kind: "chunk", part: chunk };
+    const entries: StateEntry[] = [];
+    let bytes = 0;
+    while (bytes < STATES_BYTES_TARGET && entries.length < ENTRIES_PER_FRAME) {
+      const entry = this.#takeState();
+      if (entry === undefined) break;
+      entries.push(entry);
+      bytes += entry.bytes.length + entry.key.length + 22;
+    }
+    if (entries.length > 0) return { kind: "states", more: this.#hasBulk(), entries };
+    const part = this.#takeChunk();
+    return part === undefined ? undefined : { kind: "chunk", part };
+  }
+
+  #takeChunk(): ChunkPart | undefined {
+    while (this.#large.length > 0) {
+      const large = this.#large[this.#turn % Math.min(this.#large.length, LARGE_ACTIVE_MAX)];
+      assert(large !== undefined, "the index is within the list");
+      large.sending ??= this.#load(large);
+      const { sending, key } = large;
+      if (sending === undefined) {
+        this.#large.splice(this.#large.indexOf(large), 1);
+        continue;
+      }
+      const { hash, bytes, offset } = sending;
+      const part = bytes.subarray(offset, offset + STATES_BYTES_TARGET);
+      sending.offset += part.length;
+      if (sending.offset >= bytes.length) this.#large.splice(this.#large.indexOf(large), 1);
+      return { key, hash, total: bytes.length, offset, bytes: part };
+    }
+    return undefined;
+  }
+
+  #load({ key, heads }: Large): Large["sending"] {
+    const state = this.#store.stateFor(key, heads);
+    return state === undefined ? undefined : { ...state, offset: 0 };
+  }
+
+  /** Not yet begun, so that the newest version goes when its turn comes. */
+  #putLarge(key: DocumentKey, heads: readonly string[] | undefined): void {
+    const waits = this.#large.some((large) => large.key === key && large.sending === undefined);
+    if (!waits) this.#large.push({ key, heads, sending: undefined });
+  }
+
+  /** The next state that fits a frame; larger ones are set to go in parts, gone ones are passed over. */
+  #takeState(): StateEntry | undefined {
+    while (true) {
+      const next = this.#takeLive() ?? this.#takeBulk();
+      if (next === undefined) return undefined;
+      const { key, hash, delta, heads } = next;
+      const state = delta === undefined ? this.#store.stateFor(key, heads) : { hash, bytes: delta };
+      if (state === undefined) continue;
+      if (state.bytes.length <= STATES_BYTES_TARGET) return { key, ...state };
+      this.#putLarge(key, heads);
+    }
+  }
+
+  #takeLive(): (Waiting & { key: DocumentKey }) | undefined {
+    const wantsOldest = this.#turn % OLDEST_EVERY === 0;
+    let chosen: (Waiting & { key: DocumentKey }) | undefined;
+    for (const map of this.#classes) {
+      for (const [key, waiting] of map) {
+        if (chosen === undefined || waiting.order < chosen.order) chosen = { ...waiting, key };
+        break;
+      }
+      if (chosen !== undefined && !wantsOldest) break;
+    }
+    if (chosen !== undefined) this.#drop(chosen.key);
+    return chosen;
+  }
+
+  #takeBulk(): (Omit<Waiting, "order"> & { key: DocumentKey }) | undefined {
+    while (this.#hasBulk()) {
+      if (this.#bulkKeys.length === 0) this.#expandBucket();
+      const key = this.#bulkKeys.pop();
+      if (key !== undefined) return { key, hash: "", delta: undefined, heads: undefined };
+    }
+    return undefined;
+  }
+
+  #hasBulk(): boolean {
+    return this.#bulkKeys.length > 0 || this.#bulkBuckets.length > 0;
+  }
+
+  #expandBucket(): void {
+    const range = this.#bulkBuckets[0];
+    assert(range !== undefined, "a bucket waits to be expanded");
+    const leaves = this.#store.leaves({ depth: DEPTH, index: range.next });
+    this.#bulkKeys = leaves.map((leaf) => leaf.key);
+    range.next += 1;
+    if (range.next > range.last) this.#bulkBuckets.shift();
+  }
+
+  #waiting(key: DocumentKey): Waiting | undefined {
+    return this.#classOf(key).get(key);
+  }
+
+  #classOf(key: DocumentKey): Map<DocumentKey, Waiting> {
+    const map = this.#classes[priorityOf(splitKey(key).collection)];
+    assert(map !== undefined, "every priority has its class");
+    return map;
+  }
+
+  #put(key: DocumentKey, waiting: Waiting): void {
+    const map = this.#classOf(key);
+    const before = map.get(key);
+    if (before === undefined && this.#live >= WAITING_MAX) {
+      this.#isForgetful = true;
+      return;
+    }
+    this.#deltaBytes += (waiting.delta?.length ?? 0) - (before?.delta?.length ?? 0);
+    map.set(key, waiting);
+  }
+
+  #drop(key: DocumentKey): void {
+    const map = this.#classOf(key);
+    this.#deltaBytes -= map.get(key)?.delta?.length ?? 0;
+    map.delete(key);
+  }
+
+  #afford(delta: Uint8Array): Uint8Array | undefined {
+    return this.#deltaBytes + delta.length <= DELTA_BYTES_MAX ? delta : undefined;
+  }
+
+  #nextOrder(): number {
+    this.#order += 1;
+    return this.#order;
+  }
+}

@@ -1,0 +1,161 @@
+// Finding what differs between two stores by their sums: one step per message, no state between steps.
+//
+//   sums     unequal prefixes come back as their children's sums, or, where few documents are left, as leaves
+//   leaves   what the peer lacks is sent; what we lack or both have unequally is compared
+//   compare  the answer is our state, or the part of a history that the peer's heads don't have
+import type { DocumentKey } from "../store/document-key.ts";
+import type { Store } from "../store/store.ts";
+import { childrenOf, DEPTH, FAN_OUT, type Prefix, ROOT } from "../store/sums.ts";
+import {
+  type CompareEntry,
+  inFrames,
+  type NativeMessage,
+  NO_HASH,
+  type SumEntry,
+} from "../wire/native.ts";
+import type { Outbox } from "./outbox.ts";
+
+/** Prefixes with no more documents than this on both sides together are listed instead of split. */
+const LIST_BELOW = 48;
+
+type Message<T extends NativeMessage["type"]> = Extract<NativeMessage, { type: T }>;
+
+export function rootSums(store: Store): NativeMessage {
+  return { type: "sums", entries: [sumEntry(store, ROOT)] };
+}
+
+/** A text for "the root that both agreed on". */
+export function rootText(store: Store): string {
+  const { count, sum } = store.sum(ROOT);
+  return `${count}-${sum}`;
+}
+
+function sumEntry(store: Store, prefix: Prefix): SumEntry {
+  return { ...prefix, ...store.sum(prefix) };
+}
+
+function isPrefix({ depth, index }: Prefix): boolean {
+  return depth <= DEPTH && index < FAN_OUT ** depth;
+}
+
+/** Answers to a peer's sums. An equal root is answered with `agreed`. */
+export function answerSums(
+  store: Store,
+  outbox: Outbox,
+  message: Message<"sums">,
+): { replies: NativeMessage[]; isAgreed: boolean } {
+  const replies: NativeMessage[] = [];
+  const split: SumEntry[] = [];
+  let isAgreed = false;
+  for (const theirs of message.entries.filter(isPrefix)) {
+    const ours = store.sum(theirs);
+    const isEqual = ours.count === theirs.count && ours.sum === theirs.sum;
+    if (isEqual && theirs.depth === 0) {
+      isAgreed = true;
+      replies.push({ type: "agreed", ...ours });
+    }
+    if (isEqual) continue;
+    if (theirs.count === 0) outbox.pushBulkBelow(theirs);
+    else if (isListed(theirs, ours.count)) replies.push(leavesOf(store, theirs));
+    else split.push(...childrenOf(theirs).map((child) => sumEntry(store, child)));
+  }
+  for (const entries of inFrames(split, () => 23)) replies.push({ type: "sums", entries });
+  return { replies, isAgreed };
+}
+
+function isListed(theirs: SumEntry, ourCount: number): boolean {
+  return theirs.depth === DEPTH || ourCount === 0 || ourCount + theirs.count <= LIST_BELOW;
+}
+
+function leavesOf(store: Store, { depth, index }: Prefix): NativeMessage {
+  return { type: "leaves", depth, index, entries: store.leaves({ depth, index }) };
+}
+
+/** Compares a peer's leaves with ours; what it lacks goes to the outbox. */
+export function answerLeaves(
+  store: Store,
+  outbox: Outbox,
+  message: Message<"leaves">,
+): NativeMessage[] {
+  if (!isPrefix(message)) return [];
+  if (message.entries.length === 0) {
+    outbox.pushBulkBelow(message);
+    return [];
+  }
+  const theirs = new Map(message.entries.map(({ key, hash }) => [key, hash]));
+  const lacking: DocumentKey[] = [];
+  const unequal: CompareEntry[] = [];
+  for (const { key, hash } of store.leaves(message)) {
+    const their = theirs.get(key);
+    theirs.delete(key);
+    if (their === undefined) lacking.push(key);
+    else if (their !== hash) unequal.push(compareEntry(store, key, hash));
+  }
+  outbox.pushBulk(lacking);
+  for (const key of theirs.keys()) unequal.push({ key, hash: NO_HASH, heads: [] });
+  return compareMessages(unequal);
+}
+
+/** "This is what I have": with the heads of a history, so that only what is missing comes back. */
+export function compareEntry(store: Store, key: DocumentKey, hash: string): CompareEntry {
+  return { key, hash, heads: store.headsOf(key) ?? [] };
+}
+
+export function compareMessages(entries: readonly CompareEntry[]): NativeMessage[] {
+  return inFrames(entries, ({ key, heads }) => key.length + 20 + 32 * heads.length).map((list) => ({
+    type: "compare",
+    entries: list,
+  }));
+}
+
+/** Answers to "this is what I have": our state where it differs, our heads where theirs are needed to choose. */
+export function answerCompare(
+  store: Store,
+  outbox: Outbox,
+  message: Message<"compare">,
+): NativeMessage[] {
+  const back: CompareEntry[] = [];
+  for (const { key: text, hash, heads } of message.entries) {
+    const key = text as DocumentKey;
+    const ours = store.hashOf(key);
+    if (ours === hash) outbox.has(key, hash);
+    else if (ours === undefined) back.push({ key, hash: NO_HASH, heads: [] });
+    else if (hash === NO_HASH) outbox.pushState(key);
+    else back.push(...answerOne(store, outbox, { key, ours, heads }));
+  }
+  return compareMessages(back);
+}
+
+function answerOne(
+  store: Store,
+  outbox: Outbox,
+  { key, ours, heads }: { key: DocumentKey; ours: string; heads: readonly string[] },
+): CompareEntry[] {
+  const own = store.headsOf(key);
+  if (own === undefined) {
+    outbox.pushState(key);
+    return [];
+  }
+  // Without heads the peer only said that it differs: it gets ours, and answers with what we lack.
+  if (heads.length === 0) return [{ key, hash: ours, heads: own }];
+  outbox.pushState(key, heads);
+  // Heads that we don't know are changes that we lack.
+  return store.hasHeads(key, heads) ? [] : [{ key, hash: ours, heads: own }];
+}
+
+/** What to do when a state has been joined and ours has more, or the changes could not be applied. */
+export function answerMerge(
+  store: Store,
+  outbox: Outbox,
+  merged: { key: DocumentKey; kind: "ahead" | "incomplete" },
+): NativeMessage[] {
+  const { key } = merged;
+  const ours = store.hashOf(key);
+  const isHistory = ours !== undefined && store.headsOf(key) !== undefined;
+  if (merged.kind === "ahead" && !isHistory) {
+    outbox.pushState(key);
+    return [];
+  }
+  if (ours === undefined) return compareMessages([{ key, hash: NO_HASH, heads: [] }]);
+  return compareMessages([compareEntry(store, key, ours)]);
+}

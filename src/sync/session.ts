@@ -1,0 +1,428 @@
+// One peer of the native dialect: reads frames, joins what comes, sends what the peer lacks.
+import { type Clock, sleep } from "../base/clock.ts";
+import { Fault } from "../base/faults.ts";
+import { getLog } from "../base/log.ts";
+import type { NodeName } from "../identity/peer.ts";
+import type { LinkEnd } from "../net/link.ts";
+import { CLOSE, type Member } from "../net/membership.ts";
+import type { DocumentKey } from "../store/document-key.ts";
+import type { Committed, IncomingState, MergeOutcome, Store } from "../store/store.ts";
+import { ROOT } from "../store/sums.ts";
+import { FrameDecoder } from "../wire/frame.ts";
+import {
+  decodeNative,
+  encodeNative,
+  NATIVE_PAYLOAD_BYTES_MAX,
+  type NativeMessage,
+} from "../wire/native.ts";
+import { Assemblies } from "./assembly.ts";
+import { Outbox, type OutboxItem } from "./outbox.ts";
+import {
+  answerCompare,
+  answerLeaves,
+  answerMerge,
+  answerSums,
+  compareMessages,
+  rootSums,
+  rootText,
+} from "./reconcile.ts";
+import { newStatistics, type SessionStatistics } from "./statistics.ts";
+import { Window } from "./window.ts";
+
+const log = getLog("peat_mesh::storage::automerge_sync");
+
+const READ_BYTES_MAX = 64 * 1024;
+/** States that wait for their commit; beyond this nothing more is read from the peer. */
+const MERGING_BYTES_MAX = 8 * 1024 * 1024;
+/** Answers that wait to be written; beyond this the peer reads too slowly to be worth keeping. */
+const CONTROL_BYTES_MAX = 4 * 1024 * 1024;
+/** A write that the transport does not take for so long ends the link. */
+const STALLED_MS = 60_000;
+/** How often sums are compared while anything has changed since the last agreement. */
+const RECONCILE_MS = 3_500;
+/** How long a catch-up may put that off. */
+const RECONCILE_LATEST_MS = 30_000;
+/** Only one side asks at a time, as a rule: the answers of both would send everything twice. */
+const RECONCILE_ACCEPTOR_EXTRA_MS = 1_000;
+const STREAM_END_MS = 1_000;
+const RETRY_MS = 1_000;
+/** Bounds of the wait for an answer to a probe, which is five round trips. */
+const PROBE_MIN_MS = 300;
+const PROBE_MS = 1_500;
+const STUCK_MAX = 100;
+
+export interface SessionContext {
+  readonly store: Store;
+  readonly clock: Clock;
+  /** Called whenever both sides have found their sums equal. */
+  readonly onAgreed: (session: Session) => void;
+}
+
+export class Session {
+  readonly member: Member;
+  readonly name: NodeName;
+  readonly statistics: SessionStatistics;
+  /** Resolves when the link is down and nothing of the session goes on. */
+  readonly ended: Promise<LinkEnd>;
+  readonly #store: Store;
+  readonly #clock: Clock;
+  readonly #context: SessionContext;
+  readonly #outbox: Outbox;
+  readonly #window: Window;
+  readonly #assemblies = new Assemblies();
+  readonly #abort = new AbortController();
+  readonly #stuck = new Map<string, string>();
+  #neighbours: ReadonlySet<string> = new Set();
+  #control: Uint8Array[] = [];
+  #controlBytes = 0;
+  #mergingBytes = 0;
+  #isPeerCatchingUp = false;
+  #agreedRoot: string | undefined;
+  #lastCompared: number;
+  #pongs = new Map<number, () => void>();
+  #wakeWriter: (() => void) | undefined;
+  #wakeReader: (() => void) | undefined;
+
+  constructor(member: Member, context: SessionContext) {
+    this.member = member;
+    this.name = member.hello.name;
+    this.#store = context.store;
+    this.#clock = context.clock;
+    this.#context = context;
+    this.#outbox = new Outbox(context.store, context.clock);
+    this.#window = new Window(context.clock);
+    this.statistics = newStatistics(context.clock.now());
+    this.#lastCompared = context.clock.monotonic();
+    this.ended = this.#run();
+  }
+
+  get link() {
+    return this.member.link;
+  }
+
+  /** Names of the peers that this peer is connected to, as it last said. */
+  get neighbours(): ReadonlySet<string> {
+    return this.#neighbours;
+  }
+
+  get queueDepth(): number {
+    return this.#outbox.depth;
+  }
+
+  get lagMs(): number {
+    return this.#window.lastLagMs;
+  }
+
+  /** Both sides had equal sums when they last compared, and nothing has changed here since. */
+  get isAgreed(): boolean {
+    return this.#agreedRoot !== undefined && this.#agreedRoot === rootText(this.#store);
+  }
+
+  get hasAgreedOnce(): boolean {
+    return this.#agreedRoot !== undefined;
+  }
+
+  /** Documents of the peer that could not be joined, with the reason. */
+  get stuck(): ReadonlyMap<string, string> {
+    return this.#stuck;
+  }
+
+  /** Sends the change as soon as the peer can take it. */
+  push(committed: readonly Committed[]): void {
+    for (const change of committed) this.#outbox.push(change);
+    this.#wakeWriter?.();
+  }
+
+  /** Sends the change later, and only if the peer has not heard it from its author by then. */
+  hold(change: Committed): void {
+    this.#outbox.hold(change);
+  }
+
+  tellNeighbours(names: readonly string[]): void {
+    this.#send({ type: "neighbours", names });
+  }
+
+  /** Compares sums at once. */
+  reconcile(): void {
+    this.#lastCompared = this.#clock.monotonic();
+    this.#send(rootSums(this.#store));
+  }
+
+  /** Whether the peer answers on this link. */
+  async probe(): Promise<boolean> {
+    const nonce = Math.floor(Math.random() * 2 ** 32);
+    const answered = new Promise<boolean>((resolve) => {
+      this.#pongs.set(nonce, () => resolve(true));
+    });
+    this.#send({ type: "ping", nonce });
+    const rttMs = this.link.path().rttMs ?? PROBE_MS;
+    const patienceMs = Math.min(PROBE_MS, Math.max(PROBE_MIN_MS, 5 * rttMs));
+    const late = sleep(this.#clock, patienceMs, this.#abort.signal).then(() => false);
+    const result = await Promise.race([answered, late]);
+    this.#pongs.delete(nonce);
+    return result;
+  }
+
+  close({ code, reason }: { code: number; reason: string }): void {
+    this.link.close(code, reason);
+    this.#stop();
+  }
+
+  #stop(): void {
+    this.#abort.abort();
+    this.#wakeWriter?.();
+    this.#wakeReader?.();
+  }
+
+  async #run(): Promise<LinkEnd> {
+    if (this.link.direction === "outgoing") this.reconcile();
+    const loops = [this.#readFrames(), this.#writeFrames(), this.#keepTime()];
+    const end = await this.link.ended;
+    this.#stop();
+    await Promise.all(loops);
+    return end;
+  }
+
+  async #readFrames(): Promise<void> {
+    const decoder = new FrameDecoder({ payloadBytesMax: NATIVE_PAYLOAD_BYTES_MAX, keyBytesMax: 0 });
+    try {
+      while (!this.#abort.signal.aborted) {
+        const bytes = await this.member.stream.read(READ_BYTES_MAX);
+        if (bytes === undefined) break;
+        this.statistics.receivedBytes += bytes.length;
+        this.statistics.lastSeenMs = this.#clock.now();
+        decoder.push(bytes);
+        for (let frame = decoder.next(); frame !== undefined; frame = decoder.next()) {
+          this.statistics.receivedFrames += 1;
+          const message = decodeNative(frame);
+          if (message !== undefined) this.#receive(message);
+        }
+        while (this.#mergingBytes > MERGING_BYTES_MAX && !this.#abort.signal.aborted) {
+          await new Promise<void>((resolve) => {
+            this.#wakeReader = resolve;
+          });
+        }
+      }
+      this.#streamEnded();
+    } catch (error) {
+      this.#failed(error);
+    }
+  }
+
+  /** The one place where what a peer did ends its link; a link that died has its own words. */
+  #failed(error: unknown): void {
+    if (this.#abort.signal.aborted) return;
+    if (
+      error instanceof Fault &&
+      (error.code === "wire_invalid" || error.code === "invalid_argument")
+    ) {
+      log.warn("Peer broke the protocol; closing its connection", {
+        peer: this.name,
+        cause: error.message,
+      });
+      this.close(CLOSE.protocol);
+      return;
+    }
+    this.#streamEnded();
+  }
+
+  /** The stream is over; the link mostly is too, and says why in a moment. */
+  #streamEnded(): void {
+    this.#clock.after(STREAM_END_MS, () => this.close(CLOSE.normal));
+  }
+
+  #receive(message: NativeMessage): void {
+    switch (message.type) {
+      case "states":
+        this.#isPeerCatchingUp = message.more;
+        this.#mergeAll(message.entries, message.serial);
+        return;
+      case "chunk": {
+        const whole = this.#assemblies.add({ ...message, key: message.key as DocumentKey });
+        this.#mergeAll(whole === undefined ? [] : [whole], message.serial);
+        return;
+      }
+      case "ack":
+        this.#window.acknowledged(message.serial);
+        this.#wakeWriter?.();
+        return;
+      case "compare":
+        this.#reply(answerCompare(this.#store, this.#outbox, message));
+        return;
+      case "sums": {
+        const { replies, isAgreed } = answerSums(this.#store, this.#outbox, message);
+        this.#lastCompared = this.#clock.monotonic();
+        if (isAgreed) this.#agree();
+        this.#reply(replies);
+        return;
+      }
+      case "leaves":
+        this.#reply(answerLeaves(this.#store, this.#outbox, message));
+        return;
+      case "agreed":
+        this.#receiveAgreed(message);
+        return;
+      case "neighbours":
+        this.#neighbours = new Set(message.names);
+        return;
+      case "ping":
+        this.#send({ type: "pong", nonce: message.nonce });
+        return;
+      case "pong":
+        this.#pongs.get(message.nonce)?.();
+    }
+  }
+
+  #receiveAgreed({ count, sum }: { count: number; sum: string }): void {
+    const ours = this.#store.sum(ROOT);
+    if (ours.count === count && ours.sum === sum) this.#agree();
+  }
+
+  #agree(): void {
+    this.#agreedRoot = rootText(this.#store);
+    this.#lastCompared = this.#clock.monotonic();
+    this.#context.onAgreed(this);
+  }
+
+  #mergeAll(
+    entries: readonly { key: string; hash: string; bytes: Uint8Array }[],
+    serial: number,
+  ): void {
+    let bytes = 0;
+    for (const entry of entries) bytes += entry.bytes.length;
+    this.#mergingBytes += bytes;
+    this.statistics.receivedDocuments += entries.length;
+    const merges = entries.map(({ key, ...rest }) =>
+      this.#merge({ key: key as DocumentKey, ...rest }),
+    );
+    void Promise.all(merges).then((replies) => {
+      this.#mergingBytes -= bytes;
+      this.#wakeReader?.();
+      if (this.#abort.signal.aborted) return;
+      this.#reply(replies.flat());
+      this.#send({ type: "ack", serial });
+    });
+  }
+
+  /** Joins one state; resolves when it is committed, or refused for good. Never rejects. */
+  async #merge(incoming: IncomingState): Promise<NativeMessage[]> {
+    while (!this.#abort.signal.aborted) {
+      try {
+        const outcome = await this.#store.merge(incoming, this.name);
+        return this.#afterMerge(incoming, outcome);
+      } catch (error) {
+        if (!(error instanceof Fault) || error.code === "not_ready") return [];
+        if (error.code !== "storage_full") {
+          this.#refuse(incoming.key, error);
+          return [];
+        }
+        // No acknowledgement meanwhile: the peer's window stays shut until there is room again.
+        await sleep(this.#clock, RETRY_MS, this.#abort.signal);
+      }
+    }
+    return [];
+  }
+
+  #afterMerge({ key, hash }: IncomingState, outcome: MergeOutcome): NativeMessage[] {
+    if (outcome.kind === "equal") {
+      this.#stuck.delete(key);
+      this.#outbox.has(key, hash);
+      return [];
+    }
+    return answerMerge(this.#store, this.#outbox, { key, kind: outcome.kind });
+  }
+
+  #refuse(key: string, fault: Fault): void {
+    if (!this.#stuck.has(key) && this.#stuck.size < STUCK_MAX) {
+      this.#stuck.set(key, fault.message);
+      log.warn("Document of a peer refused", {
+        peer: this.name,
+        doc_key: key,
+        cause: fault.message,
+      });
+    }
+  }
+
+  #reply(messages: readonly NativeMessage[]): void {
+    for (const message of messages) this.#send(message);
+    this.#wakeWriter?.();
+  }
+
+  #send(message: NativeMessage): void {
+    if (this.#abort.signal.aborted) return;
+    const bytes = encodeNative(message);
+    this.#controlBytes += bytes.length;
+    if (this.#controlBytes > CONTROL_BYTES_MAX) {
+      log.warn("Peer reads too slowly; closing its connection", { peer: this.name });
+      this.close(CLOSE.stalled);
+      return;
+    }
+    this.#control.push(bytes);
+    this.#wakeWriter?.();
+  }
+
+  async #writeFrames(): Promise<void> {
+    try {
+      while (!this.#abort.signal.aborted) {
+        const bytes = this.#nextBytes();
+        if (bytes === undefined) {
+          await new Promise<void>((resolve) => {
+            this.#wakeWriter = resolve;
+          });
+          this.#wakeWriter = undefined;
+          continue;
+        }
+        this.statistics.sentBytes += bytes.length;
+        const cancel = this.#clock.after(STALLED_MS, () => this.close(CLOSE.stalled));
+        await this.member.stream.write(bytes).finally(cancel);
+      }
+    } catch (error) {
+      this.#failed(error);
+    }
+  }
+
+  /** Answers first, all at once; then the next frame of states, if the peer may be sent more. */
+  #nextBytes(): Uint8Array | undefined {
+    if (this.#control.length > 0) {
+      const bytes = Buffer.concat(this.#control);
+      this.statistics.sentFrames += this.#control.length;
+      this.#control = [];
+      this.#controlBytes = 0;
+      return bytes;
+    }
+    if (!this.#window.hasRoom) return undefined;
+    const item = this.#outbox.take();
+    return item === undefined ? undefined : this.#encode(item);
+  }
+
+  #encode(item: OutboxItem): Uint8Array {
+    const serial = this.#window.nextSerial();
+    const bytes =
+      item.kind === "states"
+        ? encodeNative({ type: "states", serial, more: item.more, entries: item.entries })
+        : encodeNative({ type: "chunk", serial, ...item.part });
+    this.statistics.sentFrames += 1;
+    this.statistics.sentDocuments += item.kind === "states" ? item.entries.length : 0;
+    this.#window.sent(serial, bytes.length);
+    return bytes;
+  }
+
+  /** Tells held changes whose time has come, and compares sums while anything is unsettled. */
+  async #keepTime(): Promise<void> {
+    while (!this.#abort.signal.aborted) {
+      await sleep(this.#clock, this.#outbox.hasHeld ? 250 : 500, this.#abort.signal);
+      const due = this.#outbox.takeDue().map(({ key, hash }) => ({ key, hash, heads: [] }));
+      this.#reply(compareMessages(due));
+      if (this.#isTimeToCompare()) this.reconcile();
+    }
+  }
+
+  #isTimeToCompare(): boolean {
+    if (this.#outbox.takeForgetful()) return true;
+    if (this.isAgreed) return false;
+    const waited = this.#clock.monotonic() - this.#lastCompared;
+    const isBusy = this.#isPeerCatchingUp || !this.#outbox.isEmpty || this.#mergingBytes > 0;
+    const extra = this.link.direction === "incoming" ? RECONCILE_ACCEPTOR_EXTRA_MS : 0;
+    return waited >= (isBusy ? RECONCILE_LATEST_MS : RECONCILE_MS) + extra;
+  }
+}
