@@ -27,6 +27,7 @@ export class Acceptor {
   readonly #perAddress = new Map<string, number>();
   #unproved = 0;
   #refused = 0;
+  #isClosed = false;
   #toldAt = Number.NEGATIVE_INFINITY;
 
   constructor(context: AcceptorContext) {
@@ -47,7 +48,16 @@ export class Acceptor {
     }
   }
 
+  /** Lets nobody in any more. */
+  close(): void {
+    this.#isClosed = true;
+  }
+
   async #admit(incoming: IncomingLink): Promise<void> {
+    if (this.#isClosed) {
+      await incoming.refuse().catch(() => undefined);
+      return;
+    }
     const address = incoming.remoteAddress.replace(/:\d+$/, "");
     const fromHere = this.#perAddress.get(address) ?? 0;
     if (this.#unproved >= UNPROVED_MAX || fromHere >= UNPROVED_PER_ADDRESS_MAX) {

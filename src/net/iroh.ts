@@ -202,12 +202,12 @@ class IrohLink implements Link {
   }
 }
 
-/** `closed by peer: formation auth failed (code 1)`, `timed out`, … */
+/** `closed by peer: formation auth failed (code 1)`, `closed by peer: 0`, `timed out`, … */
 function parseEnd(text: string): LinkEnd {
   const line = text.split("\n", 1)[0] ?? "";
-  const match = /^closed by peer: (.*?)\s*\(code (\d+)\)$/.exec(line);
+  const match = /^closed by peer: (?:(.*?)\s*\(code (\d+)\)|(\d+))$/.exec(line);
   if (match === null) return { by: "transport", code: undefined, reason: line };
-  return { by: "peer", code: Number(match[2]), reason: match[1] ?? "" };
+  return { by: "peer", code: Number(match[2] ?? match[3]), reason: match[1] ?? "" };
 }
 
 class IrohStream implements ByteStream {

@@ -123,6 +123,7 @@ export class Coordinator {
   /** No new peers; what is committed has been handed to the transport; links closed. */
   async close(): Promise<void> {
     this.#isClosed = true;
+    this.#acceptor.close();
     this.#endCommits();
     this.#endDamage();
     this.#cancelNeighbours?.();

@@ -16,6 +16,7 @@ import {
   type NativeMessage,
 } from "../wire/native.ts";
 import { Assemblies } from "./assembly.ts";
+import { Intake } from "./intake.ts";
 import { Outbox, type OutboxItem } from "./outbox.ts";
 import {
   answerCompare,
@@ -32,8 +33,6 @@ import { Window } from "./window.ts";
 const log = getLog("peat_mesh::storage::automerge_sync");
 
 const READ_BYTES_MAX = 64 * 1024;
-/** States that wait for their commit; beyond this nothing more is read from the peer. */
-const MERGING_BYTES_MAX = 8 * 1024 * 1024;
 /** Answers that wait to be written; beyond this the peer reads too slowly to be worth keeping. */
 const CONTROL_BYTES_MAX = 4 * 1024 * 1024;
 /** A write that the transport does not take for so long ends the link. */
@@ -45,11 +44,11 @@ const RECONCILE_LATEST_MS = 30_000;
 /** Only one side asks at a time, as a rule: the answers of both would send everything twice. */
 const RECONCILE_ACCEPTOR_EXTRA_MS = 1_000;
 const STREAM_END_MS = 1_000;
-const RETRY_MS = 1_000;
 /** Bounds of the wait for an answer to a probe, which is five round trips. */
 const PROBE_MIN_MS = 300;
 const PROBE_MS = 1_500;
-const STUCK_MAX = 100;
+/** Held changes that are named one by one; more of them are settled by sums. */
+const NAMED_MAX = 64;
 
 export interface SessionContext {
   readonly store: Store;
@@ -71,17 +70,15 @@ export class Session {
   readonly #window: Window;
   readonly #assemblies = new Assemblies();
   readonly #abort = new AbortController();
-  readonly #stuck = new Map<string, string>();
+  readonly #intake: Intake;
   #neighbours: ReadonlySet<string> = new Set();
   #control: Uint8Array[] = [];
   #controlBytes = 0;
-  #mergingBytes = 0;
   #isPeerCatchingUp = false;
   #agreedRoot: string | undefined;
   #lastCompared: number;
   #pongs = new Map<number, () => void>();
   #wakeWriter: (() => void) | undefined;
-  #wakeReader: (() => void) | undefined;
 
   constructor(member: Member, context: SessionContext) {
     this.member = member;
@@ -91,6 +88,13 @@ export class Session {
     this.#context = context;
     this.#outbox = new Outbox(context.store, context.clock);
     this.#window = new Window(context.clock);
+    this.#intake = new Intake({
+      store: context.store,
+      clock: context.clock,
+      origin: this.name,
+      signal: this.#abort.signal,
+      merged: (incoming, outcome) => this.#merged(incoming, outcome),
+    });
     this.statistics = newStatistics(context.clock.now());
     this.#lastCompared = context.clock.monotonic();
     this.ended = this.#run();
@@ -124,7 +128,7 @@ export class Session {
 
   /** Documents of the peer that could not be joined, with the reason. */
   get stuck(): ReadonlyMap<string, string> {
-    return this.#stuck;
+    return this.#intake.stuck;
   }
 
   /** Sends the change as soon as the peer can take it. */
@@ -171,7 +175,6 @@ export class Session {
   #stop(): void {
     this.#abort.abort();
     this.#wakeWriter?.();
-    this.#wakeReader?.();
   }
 
   async #run(): Promise<LinkEnd> {
@@ -197,11 +200,7 @@ export class Session {
           const message = decodeNative(frame);
           if (message !== undefined) this.#receive(message);
         }
-        while (this.#mergingBytes > MERGING_BYTES_MAX && !this.#abort.signal.aborted) {
-          await new Promise<void>((resolve) => {
-            this.#wakeReader = resolve;
-          });
-        }
+        await this.#intake.room();
       }
       this.#streamEnded();
     } catch (error) {
@@ -235,11 +234,11 @@ export class Session {
     switch (message.type) {
       case "states":
         this.#isPeerCatchingUp = message.more;
-        this.#mergeAll(message.entries, message.serial);
+        this.#takeIn(message.entries, message.serial);
         return;
       case "chunk": {
         const whole = this.#assemblies.add({ ...message, key: message.key as DocumentKey });
-        this.#mergeAll(whole === undefined ? [] : [whole], message.serial);
+        this.#takeIn(whole === undefined ? [] : [whole], message.serial);
         return;
       }
       case "ack":
@@ -284,63 +283,17 @@ export class Session {
     this.#context.onAgreed(this);
   }
 
-  #mergeAll(
+  #takeIn(
     entries: readonly { key: string; hash: string; bytes: Uint8Array }[],
     serial: number,
   ): void {
-    let bytes = 0;
-    for (const entry of entries) bytes += entry.bytes.length;
-    this.#mergingBytes += bytes;
     this.statistics.receivedDocuments += entries.length;
-    const merges = entries.map(({ key, ...rest }) =>
-      this.#merge({ key: key as DocumentKey, ...rest }),
-    );
-    void Promise.all(merges).then((replies) => {
-      this.#mergingBytes -= bytes;
-      this.#wakeReader?.();
-      if (this.#abort.signal.aborted) return;
-      this.#reply(replies.flat());
-      this.#send({ type: "ack", serial });
-    });
+    void this.#intake.take(entries).then(() => this.#send({ type: "ack", serial }));
   }
 
-  /** Joins one state; resolves when it is committed, or refused for good. Never rejects. */
-  async #merge(incoming: IncomingState): Promise<NativeMessage[]> {
-    while (!this.#abort.signal.aborted) {
-      try {
-        const outcome = await this.#store.merge(incoming, this.name);
-        return this.#afterMerge(incoming, outcome);
-      } catch (error) {
-        if (!(error instanceof Fault) || error.code === "not_ready") return [];
-        if (error.code !== "storage_full") {
-          this.#refuse(incoming.key, error);
-          return [];
-        }
-        // No acknowledgement meanwhile: the peer's window stays shut until there is room again.
-        await sleep(this.#clock, RETRY_MS, this.#abort.signal);
-      }
-    }
-    return [];
-  }
-
-  #afterMerge({ key, hash }: IncomingState, outcome: MergeOutcome): NativeMessage[] {
-    if (outcome.kind === "equal") {
-      this.#stuck.delete(key);
-      this.#outbox.has(key, hash);
-      return [];
-    }
-    return answerMerge(this.#store, this.#outbox, { key, kind: outcome.kind });
-  }
-
-  #refuse(key: string, fault: Fault): void {
-    if (!this.#stuck.has(key) && this.#stuck.size < STUCK_MAX) {
-      this.#stuck.set(key, fault.message);
-      log.warn("Document of a peer refused", {
-        peer: this.name,
-        doc_key: key,
-        cause: fault.message,
-      });
-    }
+  #merged({ key, hash }: IncomingState, outcome: MergeOutcome): void {
+    if (outcome.kind === "equal") this.#outbox.has(key, hash);
+    else this.#reply(answerMerge(this.#store, this.#outbox, { key, kind: outcome.kind }));
   }
 
   #reply(messages: readonly NativeMessage[]): void {
@@ -412,8 +365,10 @@ export class Session {
     while (!this.#abort.signal.aborted) {
       await sleep(this.#clock, this.#outbox.hasHeld ? 250 : 500, this.#abort.signal);
       const due = this.#outbox.takeDue().map(({ key, hash }) => ({ key, hash, heads: [] }));
-      this.#reply(compareMessages(due));
-      if (this.#isTimeToCompare()) this.reconcile();
+      // Sums say of many documents what naming each would say at length.
+      const isMany = due.length > NAMED_MAX;
+      if (!isMany) this.#reply(compareMessages(due));
+      if (isMany || this.#isTimeToCompare()) this.reconcile();
     }
   }
 
@@ -421,7 +376,7 @@ export class Session {
     if (this.#outbox.takeForgetful()) return true;
     if (this.isAgreed) return false;
     const waited = this.#clock.monotonic() - this.#lastCompared;
-    const isBusy = this.#isPeerCatchingUp || !this.#outbox.isEmpty || this.#mergingBytes > 0;
+    const isBusy = this.#isPeerCatchingUp || !this.#outbox.isEmpty || this.#intake.isBusy;
     const extra = this.link.direction === "incoming" ? RECONCILE_ACCEPTOR_EXTRA_MS : 0;
     return waited >= (isBusy ? RECONCILE_LATEST_MS : RECONCILE_MS) + extra;
   }
