@@ -1,13 +1,20 @@
 // The process: which name it was called by, its streams and signals, and the only process.exit.
 import { basename } from "node:path";
 import { execute } from "./cli/command-line.ts";
-import { type Context, EXIT, type Output, type StopSignal } from "./cli/context.ts";
+import { type Context, EXIT, type StopSignal } from "./cli/context.ts";
+import { DescriptorOutput } from "./cli/output.ts";
 import { systemHost } from "./config/host.ts";
 import type { Program } from "./config/setting.ts";
 
 const SIGNAL_NUMBERS: Readonly<Record<StopSignal, number>> = { SIGINT: 2, SIGTERM: 15 };
 
+/** A daemon that was told to stop does not wait longer for the reader of its last log lines. */
+const DAEMON_FLUSH_MS_MAX = 500;
+
 const args = process.argv.slice(2);
+const stdout = new DescriptorOutput(1);
+const stderr = new DescriptorOutput(2);
+let isDaemon = false;
 
 /** `peat-sidecar mesh-node …` is the same as being called by the link's name. */
 function takeProgram(): Program {
@@ -18,34 +25,14 @@ function takeProgram(): Program {
   return basename(process.argv0) === "peat-mesh-node" ? "peat-mesh-node" : "peat-sidecar";
 }
 
-function outputOf(stream: NodeJS.WriteStream): Output {
-  // A reader that has gone (`| head`) is no reason to fail, and a daemon outlives its log's reader.
-  stream.on("error", () => undefined);
-  return {
-    isTerminal: stream.isTTY === true,
-    write: (text) => {
-      stream.write(text);
-    },
-  };
-}
-
-/** Resolves when everything written before has left the process. */
-function flushed(stream: NodeJS.WriteStream): Promise<void> {
-  return new Promise((resolve) => {
-    stream.write("", () => resolve());
-  });
-}
-
-/** A reader that neither reads nor goes must not keep the process. */
-const FLUSH_MS_MAX = 1000;
-
 async function exit(code: number): Promise<never> {
-  const written = Promise.all([flushed(process.stdout), flushed(process.stderr)]);
-  await Promise.race([written, Bun.sleep(FLUSH_MS_MAX)]);
+  const written = Promise.all([stdout.flushed(), stderr.flushed()]);
+  await (isDaemon ? Promise.race([written, Bun.sleep(DAEMON_FLUSH_MS_MAX)]) : written);
   process.exit(code);
 }
 
 function onStopSignal(listener: (signal: StopSignal) => void): void {
+  isDaemon = true;
   let isStopping = false;
   for (const signal of ["SIGTERM", "SIGINT"] as const) {
     process.on(signal, () => {
@@ -58,7 +45,7 @@ function onStopSignal(listener: (signal: StopSignal) => void): void {
 
 async function failAsBug(error: unknown): Promise<never> {
   const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
-  process.stderr.write(`this is a defect of the program, please report it: ${text}\n`);
+  stderr.write(`this is a defect of the program, please report it: ${text}\n`);
   return await exit(EXIT.bug);
 }
 
@@ -68,8 +55,8 @@ process.on("unhandledRejection", failAsBug);
 const context: Context = {
   program: takeProgram(),
   environment: process.env,
-  stdout: outputOf(process.stdout),
-  stderr: outputOf(process.stderr),
+  stdout,
+  stderr,
   host: systemHost,
   onStopSignal,
 };

@@ -3,6 +3,8 @@ import type { Host, Program } from "../config/setting.ts";
 
 export interface Output {
   readonly isTerminal: boolean;
+  /** About how much of what was written has not been taken yet. */
+  readonly pendingBytes: number;
   write(text: string): void;
 }
 

@@ -5,7 +5,7 @@ import { getLog, openLog, parseLogFilter } from "../base/log.ts";
 import { configOf } from "../config/load.ts";
 import type { Config } from "../config/settings.ts";
 import { type Call, type Command, refuse } from "./command.ts";
-import { type Context, EXIT } from "./context.ts";
+import { type Context, EXIT, type Output } from "./context.ts";
 
 const log = getLog("peat_mesh_node");
 
@@ -19,12 +19,31 @@ export interface Running {
 /** How long a stop signal waits for a start that is still under way. */
 const START_AFTER_SIGNAL_MS = 1500;
 
+/** A log that nobody reads is dropped from here on, and told of once somebody does. */
+export const LOG_PENDING_BYTES_MAX = 8 * 1024 * 1024;
+
+/** Writes log lines; while too much waits to be read, drops them and counts. */
+export function logWriter(stdout: Output): (line: string) => void {
+  let droppedLines = 0;
+  return (line) => {
+    if (stdout.pendingBytes > LOG_PENDING_BYTES_MAX) {
+      droppedLines += 1;
+      return;
+    }
+    stdout.write(line);
+    if (droppedLines === 0) return;
+    const lines = droppedLines;
+    droppedLines = 0;
+    queueMicrotask(() => log.warn("Log lines were dropped while nobody read them", { lines }));
+  };
+}
+
 function openDaemonLog(config: Config, { stdout, environment }: Context): void {
   openLog({
     filter: parseLogFilter(config.logFilter),
     format: config.logFormat,
     colour: stdout.isTerminal && (environment["NO_COLOR"] ?? "") === "",
-    write: (line) => stdout.write(line),
+    write: logWriter(stdout),
   });
 }
 
