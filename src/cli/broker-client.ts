@@ -41,7 +41,7 @@ function dialHost(address: string): string {
 }
 
 /** The address of the broker, for requests and for sentences. */
-export function brokerUrl({ brokerAddr, brokerPort, tlsCert }: BrokerSettings): string {
+function brokerUrl({ brokerAddr, brokerPort, tlsCert }: BrokerSettings): string {
   const host = dialHost(brokerAddr);
   const bracketed = host.includes(":") ? `[${host}]` : host;
   return `${tlsCert === undefined ? "http" : "https"}://${bracketed}:${brokerPort}`;

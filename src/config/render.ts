@@ -28,7 +28,7 @@ function byGroup(): ReadonlyMap<Group, readonly SettingName[]> {
 }
 
 /** The default as a sentence's end: a value, how it is found, `required` or `unset`. */
-export function defaultText(name: SettingName, program: Program): string {
+function defaultText(name: SettingName, program: Program): string {
   const { fallback } = settingOf(name);
   switch (fallback.kind) {
     case "text":
