@@ -50,7 +50,7 @@ function openDaemonLog(config: Config, { stdout, environment }: Context): void {
 function logStart(config: Config): void {
   log.info(`Starting ${config.program}`, {
     hostname: config.nodeName,
-    discovery: config.discovery.join(","),
+    discovery: config.discovery.join(",") || "none",
     broker_port: config.brokerPort,
     iroh_bind_port: config.irohBindPort,
   });
