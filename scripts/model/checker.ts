@@ -106,7 +106,9 @@ export class DocumentChecker {
       expected = merged;
     }
     if (print(expected) !== print(after)) {
-      this.#complain(`after ${operation.kind} its node shows ${print(after)}, not ${print(expected)}`);
+      this.#complain(
+        `after ${operation.kind} its node shows ${print(after)}, not ${print(expected)}`,
+      );
     }
   }
 
@@ -197,7 +199,9 @@ export class DocumentChecker {
     }
     const standing = live.filter(
       (write) =>
-        !this.#writes.some((other) => this.#writesField(other, name) && this.#hasSeen(other, write)),
+        !this.#writes.some(
+          (other) => this.#writesField(other, name) && this.#hasSeen(other, write),
+        ),
     );
     if (standing.length === 0) {
       this.#complain(`field ${name}=${value} stands, though a write that had seen it replaced it`);

@@ -82,7 +82,8 @@ const stampsIgnoreWhatWasSeen: StateRules = {
     const fix = (stamp: Stamp) => (stamp.n === written ? own : stamp);
     const floor = fix(after.floor);
     const fields = new Map<string, Field>();
-    for (const [name, { stamp, json }] of after.fields) fields.set(name, { stamp: fix(stamp), json });
+    for (const [name, { stamp, json }] of after.fields)
+      fields.set(name, { stamp: fix(stamp), json });
     return { ...after, floor, fields };
   },
 };

@@ -30,7 +30,12 @@ export type Content = Exclude<WriteOperation, { kind: "delete" }>;
 export interface Rules<S> {
   readonly name: string;
   /** Undefined when nothing changes. */
-  write(before: S | undefined, collection: string, content: Content, stamper: Stamper): S | undefined;
+  write(
+    before: S | undefined,
+    collection: string,
+    content: Content,
+    stamper: Stamper,
+  ): S | undefined;
   /** Called for documents that are alive only. */
   remove(before: S, by: string, stamper: Stamper): S;
   join(a: S, b: S): S;

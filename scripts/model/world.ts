@@ -1,6 +1,7 @@
 // One seeded history of a small formation that exists only as maps of states: nodes write, delete, revive,
 // exchange, are cut off, restart, compact, and have clocks that are minutes apart. No I/O, no real time.
 import type { Clock } from "../../src/base/clock.ts";
+import { Fault } from "../../src/base/faults.ts";
 import { newStartId, Stamper } from "../../src/store/stamp.ts";
 import { DocumentChecker, type Operation, type Seen } from "./checker.ts";
 import { Random } from "./random.ts";
@@ -26,7 +27,6 @@ export interface Verdict {
   readonly seed: number;
   readonly complaints: readonly string[];
   readonly writes: number;
-  readonly steps: number;
 }
 
 class World<S> {
@@ -57,7 +57,6 @@ class World<S> {
     return {
       complaints: checkers.flatMap((checker) => checker.complaints),
       writes: checkers.reduce((sum, checker) => sum + checker.writeCount, 0),
-      steps: STEPS,
     };
   }
 
@@ -78,7 +77,12 @@ class World<S> {
 
   #stamper(skewMs: number): Stamper {
     const now = () => this.#nowMs + skewMs;
-    const clock: Clock = { now, monotonic: now, after: () => () => undefined, soon: () => undefined };
+    const clock: Clock = {
+      now,
+      monotonic: now,
+      after: () => () => undefined,
+      soon: () => undefined,
+    };
     return new Stamper(clock, newStartId(this.#random.fill));
   }
 
@@ -192,7 +196,13 @@ class World<S> {
 
 /** One history; the same seed and rules give the same verdict. */
 export function runHistory<S>(rules: Rules<S>, seed: number): Verdict {
-  return { seed, ...new World(rules, seed).run() };
+  try {
+    return { seed, ...new World(rules, seed).run() };
+  } catch (error) {
+    // Members send each other nothing that may be refused.
+    if (!(error instanceof Fault)) throw error;
+    return { seed, complaints: [`refused: ${error.message}`], writes: 0 };
+  }
 }
 
 export interface RunSummary {

@@ -10,7 +10,7 @@ import {
   parseJsonObject,
   printJson,
 } from "./json.ts";
-import type { Stamp, Stamper } from "./stamp.ts";
+import { type Stamp, type Stamper, ZERO_STAMP } from "./stamp.ts";
 import {
   clipReason,
   type DeletedState,
@@ -106,10 +106,11 @@ export function writeLatest(
   for (const name of changes.keys()) checkFieldName(name);
   if (operation.kind === "patch" && present !== undefined && changes.size === 0) return undefined;
   const stamp = stamper.next(highestN(present));
-  const isPut = operation.kind === "put" || present === undefined;
-  const fields = new Map<string, Field>(isPut ? [] : present.fields);
+  const isPatch = operation.kind === "patch";
+  const fields = new Map<string, Field>(isPatch ? present?.fields : undefined);
   for (const [name, json] of changes) fields.set(name, { stamp, json });
-  const floor: Stamp = isPut ? stamp : present.floor;
+  // A PATCH that begins a life sets no floor: it must not erase the fields of another that begins it elsewhere.
+  const floor: Stamp = isPatch ? (present?.floor ?? ZERO_STAMP) : stamp;
   return { form: "latest", life: life.life, born: life.born, floor, fields };
 }
 
