@@ -43,26 +43,6 @@ export type { WriteRequest, WriteResult } from "./precondition.ts";
 export type { Committed, StoreOptions, StoreSummary } from "./store-options.ts";
 export type { IncomingState, MergeOutcome } from "./write-group.ts";
 
-interface LocalWrite {
-  readonly request: WriteRequest;
-  readonly resolve: (result: WriteResult) => void;
-  readonly reject: (error: unknown) => void;
-}
-
-interface PeerMerge {
-  readonly incoming: IncomingState;
-  readonly origin: string;
-  readonly resolve: (outcome: MergeOutcome) => void;
-  readonly reject: (error: unknown) => void;
-}
-
-const LOCAL_PER_GROUP = 512;
-const MERGES_PER_GROUP = 512;
-/** How long peers' documents may hold up a group, and thereby everybody's answers. */
-const MERGE_MS_PER_GROUP = 8;
-/** Waiting local writes beyond this are refused at once: an answer now is worth more than one never. */
-const LOCAL_WAITING_MAX = 20_000;
-
 export class Store {
   readonly start: StartId;
   readonly storeId: string;
@@ -73,9 +53,9 @@ export class Store {
   readonly #stamper: Stamper;
   readonly #tally: Tally;
   #seq: number;
-  #local: LocalWrite[] = [];
-  #merges: PeerMerge[] = [];
+  readonly #waiting = new WriteQueue();
   #isScheduled = false;
+  readonly #futureStamps = new Map<string, number>();
   #isClosed = false;
   #listeners = new Set<(committed: readonly Committed[]) => void>();
   #damageListeners = new Set<(key: DocumentKey) => void>();
@@ -108,7 +88,7 @@ export class Store {
   /** Commits what waits, then closes the file. */
   close(): void {
     if (this.#isClosed) return;
-    while (this.#local.length > 0 || this.#merges.length > 0) this.#commitGroup();
+    while (!this.#waiting.isEmpty) this.#commitGroup();
     this.#isClosed = true;
     this.#feed.close();
     this.#cache.clear();
@@ -122,10 +102,7 @@ export class Store {
   write(request: WriteRequest): Promise<WriteResult> {
     return new Promise((resolve, reject) => {
       if (this.#isClosed) throw new Fault("not_ready", "the node is stopping");
-      if (this.#local.length >= LOCAL_WAITING_MAX) {
-        throw new Fault("overloaded", "too many writes are waiting; slow down and try again");
-      }
-      this.#local.push({ request, resolve, reject });
+      this.#waiting.pushLocal({ request, resolve, reject });
       this.#schedule();
     });
   }
@@ -134,7 +111,7 @@ export class Store {
   merge(incoming: IncomingState, origin: string): Promise<MergeOutcome> {
     return new Promise((resolve, reject) => {
       if (this.#isClosed) throw new Fault("not_ready", "the node is stopping");
-      this.#merges.push({ incoming, origin, resolve, reject });
+      this.#waiting.pushMerge({ incoming, origin, resolve, reject });
       this.#schedule();
     });
   }
@@ -180,6 +157,11 @@ export class Store {
 
   sum(prefix: Prefix): Sum {
     return this.#tally.sum(prefix);
+  }
+
+  /** Documents with stamps more than 5 minutes ahead of our clock, by the peer that sent them. */
+  get futureStamps(): ReadonlyMap<string, number> {
+    return this.#futureStamps;
   }
 
   /** Keys and state hashes below a prefix. */
@@ -260,7 +242,7 @@ export class Store {
       this.#isScheduled = false;
       if (this.#isClosed) return;
       this.#commitGroup();
-      if (this.#local.length > 0 || this.#merges.length > 0) this.#schedule();
+      if (!this.#waiting.isEmpty) this.#schedule();
     });
   }
 
@@ -270,6 +252,7 @@ export class Store {
       cache: this.#cache,
       stamper: this.#stamper,
       nodeName: this.#options.nodeName,
+      futureStamps: this.#futureStamps,
       documentBytesMax: this.#options.documentBytesMax,
     };
     const group = new WriteGroup(context);
@@ -293,7 +276,7 @@ export class Store {
     answers: (() => void)[],
     failures: ((e: unknown) => void)[],
   ): void {
-    for (const { request, resolve, reject } of this.#local.splice(0, LOCAL_PER_GROUP)) {
+    for (const { request, resolve, reject } of this.#waiting.takeLocal()) {
       try {
         const entry = group.entry(request.key);
         const existed = entry.state !== undefined && entry.state.form !== "deleted";
@@ -326,21 +309,18 @@ export class Store {
     answers: (() => void)[],
     failures: ((e: unknown) => void)[],
   ): void {
-    const { clock } = this.#options;
-    const until = clock.monotonic() + MERGE_MS_PER_GROUP;
-    let taken = 0;
-    for (const { incoming, origin, resolve, reject } of this.#merges) {
-      if (taken === MERGES_PER_GROUP || (taken > 0 && clock.monotonic() >= until)) break;
-      taken += 1;
-      try {
-        const outcome = group.merge(group.entry(incoming.key), incoming, origin);
-        answers.push(() => resolve(outcome));
-        failures.push(reject);
-      } catch (error) {
-        this.#rejectOne(error, reject);
-      }
-    }
-    this.#merges.splice(0, taken);
+    this.#waiting.takeMerges(
+      () => this.#options.clock.monotonic(),
+      ({ incoming, origin, resolve, reject }) => {
+        try {
+          const outcome = group.merge(group.entry(incoming.key), incoming, origin);
+          answers.push(() => resolve(outcome));
+          failures.push(reject);
+        } catch (error) {
+          this.#rejectOne(error, reject);
+        }
+      },
+    );
   }
 
   /** A fault concerns one write; anything else is our bug, and no state can be trusted after it. */

@@ -2,6 +2,7 @@
 import { assert } from "../base/assert.ts";
 import { concatBytes, toUtf8 } from "../base/bytes.ts";
 import { Fault } from "../base/faults.ts";
+import { getLog } from "../base/log.ts";
 import type { CrdtCache } from "./crdt-cache.ts";
 import { type DamagedRow, type Database, isDamaged, type Row } from "./database.ts";
 import { type DocumentKey, splitKey } from "./document-key.ts";
@@ -22,6 +23,7 @@ import {
   type HistoryState,
   hashBytes,
   hashHistory,
+  highestN,
   type LatestState,
   printLatest,
   type State,
@@ -29,6 +31,8 @@ import {
 } from "./state.ts";
 import { bucketOf } from "./sums.ts";
 import { kindOf } from "./sync-modes.ts";
+
+const log = getLog("peat_mesh::storage::automerge_store");
 
 /** A document as the group sees it: committed, or changed by an earlier write of the group. */
 export interface Entry {
@@ -70,12 +74,16 @@ export interface GroupContext {
   readonly cache: CrdtCache;
   readonly stamper: Stamper;
   readonly nodeName: string;
+  /** Documents with stamps of the future, by the peer that sent them. */
+  readonly futureStamps: Map<string, number>;
   /** Largest JSON text of a document that a local write may leave. */
   readonly documentBytesMax: number;
 }
 
 /** Beyond this a history takes no more local writes: it could not be sent in one piece. */
 const HISTORY_BYTES_MAX = 24 * 1024 * 1024;
+/** Clocks may differ by this much before it is told. */
+const FUTURE_MS_MAX = 5 * 60 * 1000;
 /** Peers' values may nest deeper than local writes may; this only protects the stack. */
 const FOREIGN_DEPTH_MAX = 1000;
 
@@ -181,7 +189,10 @@ export class WriteGroup {
   /** Joins what a peer sent. Throws Fault `wire_invalid` for bytes that are no state. */
   merge(entry: Entry, incoming: IncomingState, origin: string): MergeOutcome {
     const theirs = decodeState(incoming.bytes);
-    if (theirs.form === "latest") checkForeign(theirs);
+    if (theirs.form === "latest") {
+      checkForeign(theirs);
+      this.#checkClock(theirs, origin);
+    }
     const united = this.#uniting(entry);
     const joined = entry.state === undefined ? theirs : join(entry.state, theirs, united.unite);
     if (united.isIncomplete) return { kind: "incomplete" };
@@ -201,6 +212,23 @@ export class WriteGroup {
       } else if (this.#settle(entry, joined)) entry.origin = origin;
     }
     return { kind: entry.hash === incoming.hash ? "equal" : "ahead" };
+  }
+
+  /** A stamp of the future wins until the clocks reach it: joined like any other, but somebody should know. */
+  #checkClock(theirs: LatestState, origin: string): void {
+    const { stamper, futureStamps } = this.#context;
+    const aheadMs = highestN(theirs) / 1024 - stamper.nowMs();
+    if (aheadMs <= FUTURE_MS_MAX) return;
+    const count = (futureStamps.get(origin) ?? 0) + 1;
+    futureStamps.set(origin, count);
+    if (count > 1) return;
+    log.warn(
+      "A peer's clock is ahead of ours, and its writes will win until ours gets there; check both clocks",
+      {
+        peer: origin,
+        ahead_secs: Math.round(aheadMs / 1000),
+      },
+    );
   }
 
   /** Unites by the loaded document; remembers when the changes could not be applied. */

@@ -1,0 +1,61 @@
+// Writes that wait for their group: the node's own first, then as many of its peers' as time allows.
+import { Fault } from "../base/faults.ts";
+import type { WriteRequest, WriteResult } from "./precondition.ts";
+import type { IncomingState, MergeOutcome } from "./write-group.ts";
+
+export interface LocalWrite {
+  readonly request: WriteRequest;
+  readonly resolve: (result: WriteResult) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+export interface PeerMerge {
+  readonly incoming: IncomingState;
+  readonly origin: string;
+  readonly resolve: (outcome: MergeOutcome) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+const LOCAL_PER_GROUP = 512;
+const MERGES_PER_GROUP = 512;
+/** How long peers' documents may hold up a group, and thereby everybody's answers. */
+const MERGE_MS_PER_GROUP = 8;
+/** Waiting local writes beyond this are refused at once: an answer now is worth more than one never. */
+const LOCAL_WAITING_MAX = 20_000;
+
+export class WriteQueue {
+  #local: LocalWrite[] = [];
+  #merges: PeerMerge[] = [];
+
+  get isEmpty(): boolean {
+    return this.#local.length === 0 && this.#merges.length === 0;
+  }
+
+  /** Fault `overloaded` when too many wait already. */
+  pushLocal(write: LocalWrite): void {
+    if (this.#local.length >= LOCAL_WAITING_MAX) {
+      throw new Fault("overloaded", "too many writes are waiting; slow down and try again");
+    }
+    this.#local.push(write);
+  }
+
+  pushMerge(merge: PeerMerge): void {
+    this.#merges.push(merge);
+  }
+
+  takeLocal(): LocalWrite[] {
+    return this.#local.splice(0, LOCAL_PER_GROUP);
+  }
+
+  /** Calls `apply` for peers' documents in order: at least one, until their share of the group is used up. */
+  takeMerges(now: () => number, apply: (merge: PeerMerge) => void): void {
+    const until = now() + MERGE_MS_PER_GROUP;
+    let taken = 0;
+    for (const merge of this.#merges) {
+      if (taken === MERGES_PER_GROUP || (taken > 0 && now() >= until)) break;
+      taken += 1;
+      apply(merge);
+    }
+    this.#merges.splice(0, taken);
+  }
+}
