@@ -34,6 +34,7 @@ import {
   toRow,
   WriteGroup,
 } from "./write-group.ts";
+import { WriteQueue } from "./write-queue.ts";
 
 const log = getLog("peat_mesh::storage::automerge_store");
 
