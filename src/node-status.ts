@@ -1,0 +1,165 @@
+// What the node tells of itself: readiness with reasons, and its peers, drawn from the services that know.
+import type { Clock } from "./base/clock.ts";
+import { printHostPort } from "./identity/peer.ts";
+import type { SoughtPeer } from "./net/dialer.ts";
+import type { Store } from "./store/store.ts";
+import type { Coordinator } from "./sync/coordinator.ts";
+import type { Session } from "./sync/session.ts";
+
+export interface Check {
+  readonly name: string;
+  readonly ready: boolean;
+  readonly message: string | null;
+}
+
+export interface PeerView {
+  /** Node name; of a peer that is known by its endpoint id only, that id. */
+  readonly id: string;
+  readonly connected: boolean;
+  readonly state: "connected" | "connecting";
+  readonly rttMs: number | null;
+  readonly endpointId: string;
+  readonly path: "direct" | "relay" | "unknown" | null;
+  readonly address: string | null;
+  readonly connectedAtMs: number | null;
+  readonly lastSeenMs: number | null;
+  /** Documents that wait to be sent to it. */
+  readonly queued: number;
+  /** From sending a change to its commit there, of the newest one acknowledged. */
+  readonly lagMs: number | null;
+  /** Both had equal documents when they last compared, and nothing changed here since. */
+  readonly inSync: boolean;
+  readonly version: string | null;
+  /** Tag of the formation secret by which it is known. */
+  readonly secretTag: string | null;
+  readonly sentBytes: number;
+  readonly receivedBytes: number;
+  /** Why it is not connected. */
+  readonly lastFailure: string | null;
+}
+
+/** An empty store is not served before it has caught up with a peer, unless none answers for so long. */
+const CATCH_UP_MS_MAX = 10_000;
+
+export interface StatusParts {
+  readonly nodeName: string;
+  readonly clock: Clock;
+  readonly store: Store;
+  readonly coordinator: Coordinator;
+}
+
+export class NodeStatus {
+  readonly #parts: StatusParts;
+  readonly #openedAt: number;
+  readonly #wasEmpty: boolean;
+  #isDiscovering = false;
+  #isListening = false;
+
+  constructor(parts: StatusParts) {
+    this.#parts = parts;
+    this.#openedAt = parts.clock.monotonic();
+    const { documents, tombstones } = parts.store.summary();
+    this.#wasEmpty = documents + tombstones === 0;
+  }
+
+  discoveryStarted(): void {
+    this.#isDiscovering = true;
+  }
+
+  listenersOpened(): void {
+    this.#isListening = true;
+  }
+
+  uptimeSecs(): number {
+    return Math.floor((this.#parts.clock.monotonic() - this.#openedAt) / 1000);
+  }
+
+  /** All that readiness depends on, and what an operator should know though it doesn't. */
+  checks(): Check[] {
+    const { coordinator } = this.#parts;
+    const checks: Check[] = [
+      check("listeners", this.#isListening, "not all listeners are open yet"),
+      check("discovery", this.#isDiscovering, "discovery has not started yet"),
+      check("caught_up", this.#isCaughtUp(), "waiting for the documents of a first peer"),
+    ];
+    for (const { name, addresses } of coordinator.duplicates) {
+      const message = `two live nodes have the name ${name} (${addresses.join(", ")}); give each its own`;
+      checks.push({ name: "duplicate_name", ready: true, message });
+    }
+    for (const [peer, count] of this.#parts.store.futureStamps) {
+      const message = `the clock of ${peer} is minutes ahead of ours (${count} documents)`;
+      checks.push({ name: "clock", ready: true, message });
+    }
+    return checks;
+  }
+
+  #isCaughtUp(): boolean {
+    const { coordinator, clock } = this.#parts;
+    if (!this.#wasEmpty || coordinator.hasAgreed) return true;
+    const waited = clock.monotonic() - this.#openedAt;
+    return coordinator.sought().length === 0 || waited > CATCH_UP_MS_MAX;
+  }
+
+  peers(): PeerView[] {
+    const { coordinator } = this.#parts;
+    const connected = coordinator.sessions.map(connectedView);
+    const ids = new Set(connected.map((view) => view.endpointId));
+    const sought = coordinator
+      .sought()
+      .filter((peer) => !peer.ids.some((id) => ids.has(id)))
+      .map(soughtView);
+    return [...connected, ...sought].sort((a, b) => (a.id < b.id ? -1 : 1));
+  }
+}
+
+function check(name: string, ready: boolean, otherwise: string): Check {
+  return { name, ready, message: ready ? null : otherwise };
+}
+
+function connectedView(session: Session): PeerView {
+  const path = session.link.path();
+  const { statistics } = session;
+  return {
+    id: session.name,
+    connected: true,
+    state: "connected",
+    rttMs: path.rttMs ?? null,
+    endpointId: session.link.remoteId,
+    path: path.kind,
+    address: path.address ?? null,
+    connectedAtMs: statistics.connectedAtMs,
+    lastSeenMs: statistics.lastSeenMs,
+    queued: session.queueDepth,
+    lagMs: session.lagMs,
+    inSync: session.isAgreed,
+    version: session.member.hello.version,
+    secretTag: session.member.tag,
+    sentBytes: session.link.traffic()?.sentBytes ?? statistics.sentBytes,
+    receivedBytes: session.link.traffic()?.receivedBytes ?? statistics.receivedBytes,
+    lastFailure: null,
+  };
+}
+
+function soughtView(peer: SoughtPeer): PeerView {
+  const { identity } = peer;
+  const [host] = peer.hosts;
+  return {
+    id: identity.kind === "name" ? identity.name : identity.id,
+    connected: false,
+    state: "connecting",
+    rttMs: null,
+    endpointId: peer.ids[0] ?? "",
+    path: null,
+    address: host === undefined ? null : printHostPort(host),
+    connectedAtMs: null,
+    lastSeenMs: null,
+    queued: 0,
+    lagMs: null,
+    inSync: false,
+    version: null,
+    secretTag: null,
+    sentBytes: 0,
+    receivedBytes: 0,
+    lastFailure: peer.lastFailure ?? null,
+  };
+}
