@@ -1,0 +1,105 @@
+// bun run bench: what three nodes on loopback do, beside bare Automerge and automerge-repo, in one run.
+import { parseArgs } from "node:util";
+import { benchAutomergeRepo } from "./bench/automerge-repo.ts";
+import { benchBareAutomerge } from "./bench/bare-automerge.ts";
+import { benchCatchUp } from "./bench/catch-up.ts";
+import { FULL_PLAN, MANY_CLIENTS, type Plan, QUICK_PLAN } from "./bench/plan.ts";
+import { loadAverage, machine } from "./bench/processes.ts";
+import { Report } from "./bench/report.ts";
+import { benchRest } from "./bench/rest.ts";
+import { benchStart, EMPTY_START, FULL_START } from "./bench/start.ts";
+import { benchVisible } from "./bench/visible.ts";
+import { benchWrites, writeDocuments } from "./bench/writes.ts";
+import { findAddon, hostTarget } from "./support/build-targets.ts";
+import { ensureExecutable, meshNodePath } from "./support/executable.ts";
+import { Formation } from "./support/formation.ts";
+
+const USAGE = `usage: bun run bench [--quick] [--only writes,full,repo]
+
+--quick  one round of everything, with fewer documents: a look, not a result
+--only   some parts of: latencies and writes, a full store, automerge-repo; bare Automerge is always there`;
+
+const NODES = 3;
+
+async function build(): Promise<void> {
+  const addon = await findAddon(hostTarget());
+  if (typeof addon === "string") throw new Error(`the executable can't be built: ${addon}`);
+  await ensureExecutable(addon);
+}
+
+async function openFormation(): Promise<Formation> {
+  const formation = await Formation.prepare({ executable: meshNodePath, nodes: NODES });
+  try {
+    await formation.startAll();
+  } catch (reason) {
+    await formation[Symbol.asyncDispose]();
+    throw reason;
+  }
+  return formation;
+}
+
+async function main(): Promise<number> {
+  const { values } = parseArgs({
+    options: {
+      quick: { type: "boolean", default: false },
+      only: { type: "string", default: "writes,full,repo" },
+      help: { type: "boolean", short: "h", default: false },
+    },
+  });
+  if (values.help) {
+    console.log(USAGE);
+    return 0;
+  }
+  const parts = new Set(values.only.split(","));
+  const plan: Plan = values.quick ? QUICK_PLAN : FULL_PLAN;
+  if (parts.has("writes") || parts.has("full")) await build();
+
+  console.log(`${machine()}; load average before: ${loadAverage()}`);
+  console.log(`Each figure is the median of ${plan.rounds} unless it says otherwise.`);
+  const startedMs = performance.now();
+  const report = new Report();
+  const bare = await benchBareAutomerge(plan, report);
+
+  if (parts.has("writes")) {
+    await using formation = await openFormation();
+    report.begin("From process start to ready");
+    await benchStart(
+      { formation, name: "empty store, empty formation", isEmpty: true, aim: EMPTY_START },
+      plan,
+      report,
+    );
+    await formation.node(2).connected(NODES - 1);
+    await benchVisible(formation, plan, report);
+  }
+  if (parts.has("writes")) {
+    await using formation = await openFormation();
+    await benchWrites(formation, plan, bare, report);
+  }
+  if (parts.has("full")) {
+    await using formation = await openFormation();
+    const count = plan.documents;
+    await writeDocuments({ formation, clients: MANY_CLIENTS, from: 0, count, revision: 0 });
+    await formation.equal(count, plan.limitMs);
+    await benchRest(formation, plan, report);
+    report.begin(`From process start to ready, ${count} documents`);
+    await benchStart(
+      { formation, name: "full store", isEmpty: false, aim: FULL_START },
+      plan,
+      report,
+    );
+    await benchCatchUp(formation, plan, bare, report);
+  }
+  if (parts.has("repo")) await benchAutomergeRepo(plan, report);
+
+  const minutes = ((performance.now() - startedMs) / 60_000).toFixed(1);
+  console.log(`\n════ results; ${machine()}; ${minutes} minutes; load average: ${loadAverage()}`);
+  report.print();
+  const { aims, missed } = report;
+  console.log(
+    `\n${aims - missed.length} of ${aims} aims met${missed.length === 0 ? "" : "; missed:"}`,
+  );
+  for (const name of missed) console.log(`  ${name}`);
+  return 0;
+}
+
+process.exit(await main());
