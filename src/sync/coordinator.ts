@@ -42,6 +42,8 @@ export interface DuplicateName {
 /** Peers' lists of neighbours are told together, this long after the last change. */
 const NEIGHBOURS_DELAY_MS = 20;
 const DUPLICATES_MAX = 100;
+/** How long a stop waits for peers to acknowledge what was committed last. */
+const DRAIN_MS = 250;
 /** No sync modes can be set yet, so all nodes of this version have equal ones. */
 const POLICIES = "0".repeat(32);
 
@@ -120,7 +122,7 @@ export class Coordinator {
     return () => this.#listeners.delete(listener);
   }
 
-  /** No new peers; what is committed has been handed to the transport; links closed. */
+  /** No new peers; peers have the last commits, if they can take them quickly; links closed. */
   async close(): Promise<void> {
     this.#isClosed = true;
     this.#acceptor.close();
@@ -129,6 +131,7 @@ export class Coordinator {
     this.#cancelNeighbours?.();
     const dialing = this.#dialer.close();
     const sessions = [...this.#sessions.values()];
+    await Promise.all(sessions.map((session) => session.drain(DRAIN_MS)));
     for (const session of sessions) session.close(CLOSE.normal);
     await Promise.all([dialing, ...sessions.map((session) => session.ended)]);
   }

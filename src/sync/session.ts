@@ -44,6 +44,7 @@ const RECONCILE_LATEST_MS = 30_000;
 /** Only one side asks at a time, as a rule: the answers of both would send everything twice. */
 const RECONCILE_ACCEPTOR_EXTRA_MS = 1_000;
 const STREAM_END_MS = 1_000;
+const DRAIN_POLL_MS = 5;
 /** Bounds of the wait for an answer to a probe, which is five round trips. */
 const PROBE_MIN_MS = 300;
 const PROBE_MS = 1_500;
@@ -165,6 +166,15 @@ export class Session {
     const result = await Promise.race([answered, late]);
     this.#pongs.delete(nonce);
     return result;
+  }
+
+  /** Resolves once the peer has acknowledged all that it is to have, or after `withinMs`. */
+  async drain(withinMs: number): Promise<void> {
+    const until = this.#clock.monotonic() + withinMs;
+    const isDone = () => this.#outbox.isEmpty && this.#window.inFlightBytes === 0;
+    while (!isDone() && !this.#abort.signal.aborted && this.#clock.monotonic() < until) {
+      await sleep(this.#clock, DRAIN_POLL_MS, this.#abort.signal);
+    }
   }
 
   close({ code, reason }: { code: number; reason: string }): void {
