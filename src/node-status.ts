@@ -1,28 +1,16 @@
 // What the node tells of itself: readiness with reasons, and its peers, drawn from the services that know.
 import type { Clock } from "./base/clock.ts";
-import { printHostPort } from "./identity/peer.ts";
+import { compareText } from "./base/text.ts";
+import type { NodeView, PeerNews, PeerView, ReadinessCheck } from "./broker/node-view.ts";
+import { type NodeName, parseNodeName, printHostPort } from "./identity/peer.ts";
 import type { SoughtPeer } from "./net/dialer.ts";
 import type { Store } from "./store/store.ts";
 import type { Coordinator } from "./sync/coordinator.ts";
 import type { Session } from "./sync/session.ts";
 
-export interface Check {
-  readonly name: string;
-  readonly ready: boolean;
-  readonly message: string | null;
-}
-
-export interface PeerView {
-  /** Node name; of a peer that is known by its endpoint id only, that id. */
-  readonly id: string;
-  readonly connected: boolean;
-  readonly state: "connected" | "connecting";
-  readonly rttMs: number | null;
-  readonly endpointId: string;
-  readonly path: "direct" | "relay" | "unknown" | null;
-  readonly address: string | null;
+/** More than the broker's list shows: for status commands. */
+export interface PeerStatus extends PeerView {
   readonly connectedAtMs: number | null;
-  readonly lastSeenMs: number | null;
   /** Documents that wait to be sent to it. */
   readonly queued: number;
   /** From sending a change to its commit there, of the newest one acknowledged. */
@@ -30,10 +18,6 @@ export interface PeerView {
   /** Both had equal documents when they last compared, and nothing changed here since. */
   readonly inSync: boolean;
   readonly version: string | null;
-  /** Tag of the formation secret by which it is known. */
-  readonly secretTag: string | null;
-  readonly sentBytes: number;
-  readonly receivedBytes: number;
   /** Why it is not connected. */
   readonly lastFailure: string | null;
 }
@@ -42,22 +26,27 @@ export interface PeerView {
 const CATCH_UP_MS_MAX = 10_000;
 
 export interface StatusParts {
-  readonly nodeName: string;
+  readonly nodeName: NodeName;
+  readonly version: string;
   readonly clock: Clock;
   readonly store: Store;
   readonly coordinator: Coordinator;
 }
 
-export class NodeStatus {
+export class NodeStatus implements NodeView {
+  readonly nodeName: NodeName;
+  readonly version: string;
+  readonly startedAt: number;
   readonly #parts: StatusParts;
-  readonly #openedAt: number;
   readonly #wasEmpty: boolean;
   #isDiscovering = false;
   #isListening = false;
 
   constructor(parts: StatusParts) {
     this.#parts = parts;
-    this.#openedAt = parts.clock.monotonic();
+    this.nodeName = parts.nodeName;
+    this.version = parts.version;
+    this.startedAt = parts.clock.monotonic();
     const { documents, tombstones } = parts.store.summary();
     this.#wasEmpty = documents + tombstones === 0;
   }
@@ -70,14 +59,10 @@ export class NodeStatus {
     this.#isListening = true;
   }
 
-  uptimeSecs(): number {
-    return Math.floor((this.#parts.clock.monotonic() - this.#openedAt) / 1000);
-  }
-
   /** All that readiness depends on, and what an operator should know though it doesn't. */
-  checks(): Check[] {
+  readiness(): ReadinessCheck[] {
     const { coordinator } = this.#parts;
-    const checks: Check[] = [
+    const checks: ReadinessCheck[] = [
       check("listeners", this.#isListening, "not all listeners are open yet"),
       check("discovery", this.#isDiscovering, "discovery has not started yet"),
       check("caught_up", this.#isCaughtUp(), "waiting for the documents of a first peer"),
@@ -96,27 +81,31 @@ export class NodeStatus {
   #isCaughtUp(): boolean {
     const { coordinator, clock } = this.#parts;
     if (!this.#wasEmpty || coordinator.hasAgreed) return true;
-    const waited = clock.monotonic() - this.#openedAt;
+    const waited = clock.monotonic() - this.startedAt;
     return coordinator.sought().length === 0 || waited > CATCH_UP_MS_MAX;
   }
 
-  peers(): PeerView[] {
+  peers(): PeerStatus[] {
     const { coordinator } = this.#parts;
     const connected = coordinator.sessions.map(connectedView);
-    const ids = new Set(connected.map((view) => view.endpointId));
+    const ids = new Set<string | null>(connected.map((view) => view.endpointId));
     const sought = coordinator
       .sought()
       .filter((peer) => !peer.ids.some((id) => ids.has(id)))
       .map(soughtView);
-    return [...connected, ...sought].sort((a, b) => (a.id < b.id ? -1 : 1));
+    return [...connected, ...sought].sort((a, b) => compareText(a.id, b.id));
+  }
+
+  onPeerEvent(listener: (news: PeerNews) => void): () => void {
+    return this.#parts.coordinator.onPeer(listener);
   }
 }
 
-function check(name: string, ready: boolean, otherwise: string): Check {
+function check(name: string, ready: boolean, otherwise: string): ReadinessCheck {
   return { name, ready, message: ready ? null : otherwise };
 }
 
-function connectedView(session: Session): PeerView {
+function connectedView(session: Session): PeerStatus {
   const path = session.link.path();
   const { statistics } = session;
   return {
@@ -140,15 +129,16 @@ function connectedView(session: Session): PeerView {
   };
 }
 
-function soughtView(peer: SoughtPeer): PeerView {
+function soughtView(peer: SoughtPeer): PeerStatus {
   const { identity } = peer;
   const [host] = peer.hosts;
   return {
-    id: identity.kind === "name" ? identity.name : identity.id,
+    // An endpoint id is a possible name too: 64 hex digits.
+    id: identity.kind === "name" ? identity.name : parseNodeName(identity.id),
     connected: false,
     state: "connecting",
     rttMs: null,
-    endpointId: peer.ids[0] ?? "",
+    endpointId: peer.ids[0] ?? null,
     path: null,
     address: host === undefined ? null : printHostPort(host),
     connectedAtMs: null,

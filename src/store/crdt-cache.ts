@@ -11,7 +11,7 @@ interface Entry {
 }
 
 /** What a loaded document costs beyond its chunks, and per byte of them: measured, rounded up. */
-const COST_BASE = 8 * 1024;
+const COST_BASE = 12 * 1024;
 const COST_PER_BYTE = 12;
 
 export class CrdtCache {

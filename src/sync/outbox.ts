@@ -127,10 +127,15 @@ export class Outbox {
   }
 
   /** A change that the peer probably gets from its author: told only if it still matters a second later. */
-  hold({ key, hash }: Committed): void {
-    this.#drop(key);
-    if (this.#held.size >= WAITING_MAX) this.#isForgetful = true;
-    else this.#held.set(key, { hash, due: this.#clock.monotonic() + HOLD_MS });
+  hold(change: Committed): void {
+    const { key, hash } = change;
+    // An earlier change of it waits already: one state serves both.
+    if (this.#waiting(key) !== undefined) this.push(change);
+    else if (this.#held.size >= WAITING_MAX) this.#isForgetful = true;
+    else {
+      this.#held.delete(key);
+      this.#held.set(key, { hash, due: this.#clock.monotonic() + HOLD_MS });
+    }
   }
 
   /** The peer is known to have this state now. */
