@@ -5,6 +5,7 @@
 import { type Clock, within } from "../base/clock.ts";
 import { Fault, messageOf } from "../base/faults.ts";
 import type { Formation } from "../identity/formation.ts";
+import { type NodeName, parseNodeName } from "../identity/peer.ts";
 import { encodeFrame } from "../wire/frame.ts";
 import {
   decodeHello,
@@ -34,6 +35,7 @@ const HEADER_BYTES = 7;
 export interface Member {
   readonly link: Link;
   readonly stream: ByteStream;
+  readonly name: NodeName;
   readonly hello: Hello;
   /** Tag of the secret by which it is known. */
   readonly tag: string;
@@ -70,13 +72,14 @@ async function exchange(link: Link, own: Hello, formation: Formation): Promise<M
   if (stream === undefined) throw new Fault("peer_refused", "left without a word");
   if (isOutgoing) await stream.write(greeting);
   const hello = await readHello(stream);
-  const tag = formation.prove(hello.name, link.remoteId);
+  const name = parseNodeName(hello.name);
+  const tag = formation.prove(name, link.remoteId);
   if (tag === undefined) {
-    throw new Fault("peer_refused", `calls itself ${hello.name}, but its id is of another secret`);
+    throw new Fault("peer_refused", `calls itself ${name}, but its id is of another secret`);
   }
   // Only a member hears who we are.
   if (!isOutgoing) await stream.write(greeting);
-  return { link, stream, hello, tag };
+  return { link, stream, name, hello, tag };
 }
 
 async function readHello(stream: ByteStream): Promise<Hello> {

@@ -144,7 +144,7 @@ export class Coordinator {
   async #greet(link: Link): Promise<void> {
     const { formation, clock } = this.#options;
     const member = await greet(link, this.#hello, { formation, clock });
-    const { name } = member.hello;
+    const { name } = member;
     const before = this.#admissions.get(name) ?? Promise.resolve();
     const admission = before
       .then(() => this.#admit(member))
@@ -157,7 +157,7 @@ export class Coordinator {
   }
 
   async #admit(member: Member): Promise<void> {
-    const existing = this.#sessions.get(member.hello.name);
+    const existing = this.#sessions.get(member.name);
     if (this.#isClosed) {
       member.link.close(CLOSE.normal.code, CLOSE.normal.reason);
       return;
@@ -187,22 +187,22 @@ export class Coordinator {
     return link.direction === (weAreLower ? "outgoing" : "incoming");
   }
 
-  #turnAway({ link, hello }: Member, existing: Session): void {
+  #turnAway({ link, name, hello }: Member, existing: Session): void {
     if (hello.start === existing.member.hello.start) {
       link.close(CLOSE.superseded.code, CLOSE.superseded.reason);
       return;
     }
     const addresses = [existing.link.path().address ?? "unknown", link.path().address ?? "unknown"];
     link.close(CLOSE.duplicateName.code, CLOSE.duplicateName.reason);
-    const isKnown = this.#duplicates.has(hello.name);
+    const isKnown = this.#duplicates.has(name);
     if (isKnown || this.#duplicates.size < DUPLICATES_MAX) {
       const seenAtMs = this.#options.clock.now();
-      this.#duplicates.set(hello.name, { name: hello.name, addresses, seenAtMs });
+      this.#duplicates.set(name, { name, addresses, seenAtMs });
     }
     if (isKnown) return;
     connectorLog.error(
       "Two live nodes have one name; give each its own (PEAT_NODE_ID, or PEAT_CLUSTER_NAME per cluster)",
-      { peer: hello.name, addresses },
+      { peer: name, addresses },
     );
   }
 

@@ -83,7 +83,7 @@ export class Session {
 
   constructor(member: Member, context: SessionContext) {
     this.member = member;
-    this.name = member.hello.name;
+    this.name = member.name;
     this.#store = context.store;
     this.#clock = context.clock;
     this.#context = context;

@@ -4,7 +4,6 @@
 //
 // What follows the known fields is ignored: later versions may add to it.
 import { ByteReader, ByteWriter, fromHex, toHex } from "../base/bytes.ts";
-import { type NodeName, parseNodeName } from "../identity/peer.ts";
 
 export const ALPN_NATIVE = "cap/automerge/2";
 /** The older node's protocol. */
@@ -17,7 +16,8 @@ export const HELLO_BYTES_MAX = 1024;
 const VERSION_CHARS_MAX = 64;
 
 export interface Hello {
-  readonly name: NodeName;
+  /** As it was sent; whoever believes it checks it first. */
+  readonly name: string;
   readonly version: string;
   /** Random id of this process start, 32 hex digits: tells a restarted node from a second one of its name. */
   readonly start: string;
@@ -37,11 +37,11 @@ export function encodeHello(hello: Hello): Uint8Array {
     .finish();
 }
 
-/** Fault `wire_invalid` or `invalid_argument` (the name). */
+/** Fault `wire_invalid` for bytes that are no hello. */
 export function decodeHello(payload: Uint8Array): Hello {
   const reader = new ByteReader(payload);
   return {
-    name: parseNodeName(reader.text16()),
+    name: reader.text16(),
     version: reader.text16().slice(0, VERSION_CHARS_MAX),
     start: toHex(reader.bytes(16)),
     policies: toHex(reader.bytes(16)),

@@ -15,6 +15,7 @@ const LEVELS: readonly (readonly string[])[] = [
   ["sync", "attachments", "agent", "bridge"],
   ["broker", "rpc", "dashboard", "client"],
   ["app.ts"],
+  ["node-status.ts"],
   ["cli"],
   ["main.ts"],
 ];
