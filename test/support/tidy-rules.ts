@@ -14,8 +14,8 @@ const LEVELS: readonly (readonly string[])[] = [
   ["store", "net", "discovery", "config"],
   ["sync", "attachments", "agent", "bridge"],
   ["broker", "rpc", "dashboard", "client"],
-  ["app.ts"],
   ["node-status.ts"],
+  ["app.ts"],
   ["cli"],
   ["main.ts"],
 ];
