@@ -4,6 +4,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { NodeLine } from "../support/mdns-node.ts";
+import type { SpamArguments } from "../support/mdns-spam.ts";
 import {
   connect,
   connectAll,
@@ -199,7 +200,8 @@ describe.skipIf(missing !== undefined)("mDNS between hosts without any route", (
     await alpha.until((line) => line.kind === "started", 5000);
     alpha.tell("memory");
     const before = await alpha.until((line) => line.kind === "memory", 5000);
-    const spam = Bun.spawn(b.command([process.execPath, SPAM, "10.77.5.2", TAG]), {
+    const spamArguments: SpamArguments = ["10.77.5.2", TAG];
+    const spam = Bun.spawn(b.command([process.execPath, SPAM, ...spamArguments]), {
       stdout: "ignore",
       stderr: "inherit",
     });

@@ -2,6 +2,8 @@
 // services.   bun mdns-spam.ts OWN_ADDRESS TAG
 import { createSocket } from "node:dgram";
 
+export type SpamArguments = readonly [ownAddress: string, tag: string];
+
 const [address = "", tag = ""] = process.argv.slice(2);
 const TYPE = ["_peat", "_udp", "local"];
 const socket = createSocket({ type: "udp4", reuseAddr: true });

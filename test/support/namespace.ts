@@ -15,7 +15,7 @@ function tryIp(...args: readonly string[]): boolean {
 }
 
 /** Runs `ip`; what it complains of becomes the test's failure. */
-export function ip(...args: readonly string[]): void {
+function ip(...args: readonly string[]): void {
   const { exitCode, stderr } = Bun.spawnSync(["ip", ...args]);
   if (exitCode !== 0) throw new Error(`ip ${args.join(" ")}: ${stderr.toString().trim()}`);
 }
