@@ -36,7 +36,7 @@ test("what is encoded is decoded again, and fits the limit", () => {
     fc.property(hellos, (sent) => {
       const encoded = encodeHello(sent);
       expect(decodeHello(encoded)).toEqual(sent);
-      expect(encoded.length.toBeLessThanOrEqual(HELLO_BYTES_MAX);
+      expect(encoded.length).toBeLessThanOrEqual(HELLO_BYTES_MAX);
     }),
   );
 });
