@@ -59,14 +59,14 @@ export class NodeStatus implements NodeView {
     this.#isListening = true;
   }
 
-  /** All that readiness depends on, and what an operator should know though it doesn't. */
+  /** What readiness waits for, and what an operator should know though it doesn't; nothing is all well. */
   readiness(): ReadinessCheck[] {
     const { coordinator } = this.#parts;
-    const checks: ReadinessCheck[] = [
-      check("listeners", this.#isListening, "not all listeners are open yet"),
-      check("discovery", this.#isDiscovering, "discovery has not started yet"),
-      check("caught_up", this.#isCaughtUp(), "waiting for the documents of a first peer"),
-    ];
+    const checks: ReadinessCheck[] = [];
+    const wait = (name: string, message: string) => checks.push({ name, ready: false, message });
+    if (!this.#isListening) wait("listeners", "not all listeners are open yet");
+    if (!this.#isDiscovering) wait("discovery", "discovery has not started yet");
+    if (!this.#isCaughtUp()) wait("caught_up", "waiting for the documents of a first peer");
     for (const { name, addresses } of coordinator.duplicates) {
       const message = `two live nodes have the name ${name} (${addresses.join(", ")}); give each its own`;
       checks.push({ name: "duplicate_name", ready: true, message });
@@ -99,10 +99,6 @@ export class NodeStatus implements NodeView {
   onPeerEvent(listener: (news: PeerNews) => void): () => void {
     return this.#parts.coordinator.onPeer(listener);
   }
-}
-
-function check(name: string, ready: boolean, otherwise: string): ReadinessCheck {
-  return { name, ready, message: ready ? null : otherwise };
 }
 
 function connectedView(session: Session): PeerStatus {

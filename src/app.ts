@@ -1,0 +1,212 @@
+// The node: every service opened in order into one scope, and stopped in reverse. The only file that knows
+// Config and all services.
+import { existsSync, mkdirSync } from "node:fs";
+import { join } from "node:path";
+import { systemClock } from "./base/clock.ts";
+import { Fault } from "./base/faults.ts";
+import { getLog } from "./base/log.ts";
+import { Scope } from "./base/scope.ts";
+import { loadOrMakeApiToken } from "./broker/api-token.ts";
+import { Broker } from "./broker/server.ts";
+import { buildInfo } from "./build-info.ts";
+import { prepareDataDir } from "./config/data-dir.ts";
+import type { Config } from "./config/settings.ts";
+import { MdnsSource } from "./discovery/mdns.ts";
+import type { PeerSource } from "./discovery/peer-source.ts";
+import { StaticList } from "./discovery/static-list.ts";
+import { Formation } from "./identity/formation.ts";
+import { deriveDeviceKey, deviceId } from "./identity/keypair.ts";
+import { shortId } from "./identity/peer.ts";
+import { openIrohNetwork } from "./net/iroh.ts";
+import type { Network } from "./net/link.ts";
+import { NodeStatus } from "./node-status.ts";
+import { Store } from "./store/store.ts";
+import { Coordinator } from "./sync/coordinator.ts";
+import { ALPN_NATIVE } from "./wire/hello.ts";
+
+const log = getLog("peat_mesh_node");
+const meshLog = getLog("peat_mesh::mesh");
+const connectorLog = getLog("peat_mesh::peer_connector");
+
+const DEFAULT_CACHE_BYTES = 16 * 1024 * 1024;
+/** Loaded CRDTs; WebAssembly memory never shrinks, so this is also what stays. */
+const CRDT_CACHE_BYTES = 4 * 1024 * 1024;
+
+/** Longest time of each stop step. Their sum is below TimeoutStopSec and terminationGracePeriodSeconds. */
+export const STOP_DEADLINES_MS = { discovery: 400, broker: 400, sync: 500, network: 500 } as const;
+
+export interface RunningApp {
+  /** Resolves when the node ends by itself, with what ended it, and after stop(). */
+  readonly ended: Promise<Fault | Error | undefined>;
+  stop(): Promise<void>;
+}
+
+/** Faults: storage_*, address_unavailable, settings_invalid. What was opened by then is closed again. */
+export async function startApp(config: Config): Promise<RunningApp> {
+  const scope = new Scope(systemClock);
+  try {
+    await open(config, scope);
+  } catch (error) {
+    await scope.close();
+    throw error;
+  }
+  let finish: (error: Fault | Error | undefined) => void = () => undefined;
+  const ended = new Promise<Fault | Error | undefined>((resolve) => {
+    finish = resolve;
+  });
+  scope.failed.catch(async (error: unknown) => {
+    await scope.close();
+    finish(error instanceof Error ? error : new Error(String(error)));
+  });
+  const stop = async () => {
+    await scope.close();
+    finish(undefined);
+  };
+  return { ended, stop };
+}
+
+async function open(config: Config, scope: Scope): Promise<void> {
+  const formation = new Formation([config.formationSecret, ...config.formationSecretsAlso]);
+  const store = openStore(config, scope);
+  scope.defer("store", () => store.close());
+
+  const network = await openIrohNetwork({
+    secretKey: formation.endpointKey(config.nodeName).seed.expose(),
+    bindAddress: printAddress(config.irohBindAddr, config.irohBindPort),
+    relayUrls: config.irohRelayUrls,
+    alpns: [ALPN_NATIVE],
+  });
+  scope.defer("network", () => network.close(), STOP_DEADLINES_MS.network);
+  const endpoint = shortId(network.id);
+  log.info("Iroh endpoint ready", { iroh_endpoint_id: endpoint });
+
+  const coordinator = new Coordinator({
+    network,
+    store,
+    clock: systemClock,
+    formation,
+    nodeName: config.nodeName,
+    version: buildInfo.version,
+    random: Math.random,
+  });
+  coordinator.start();
+  scope.defer("sync", () => coordinator.close(), STOP_DEADLINES_MS.sync);
+  coordinator.accepted.catch((error: unknown) => scope.fail(error));
+  const { nodeName } = config;
+  const { version } = buildInfo;
+  const status = new NodeStatus({ nodeName, version, clock: systemClock, store, coordinator });
+  meshLog.info("Iroh blob store ready (blobs + automerge sync)", { iroh_endpoint_id: endpoint });
+  const device = deviceId(deriveDeviceKey(config.formationSecret, config.nodeName).publicKey);
+  log.info("Mesh started", { node_id: config.nodeName, device_id: device });
+
+  const broker = await openBroker(config, store, status);
+  scope.defer("broker", () => broker.close(), STOP_DEADLINES_MS.broker);
+  status.listenersOpened();
+
+  connectorLog.info("PeerConnector started");
+  await startDiscovery({ config, scope, formation, network, coordinator });
+  status.discoveryStarted();
+}
+
+function openStore(config: Config, scope: Scope): Store {
+  prepareDataDir(config.dataDir);
+  const folder = join(config.dataDir, "automerge");
+  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  const older = join(folder, "automerge.redb");
+  if (existsSync(older)) {
+    log.warn("The older node's database is left as it is; its documents come from its peers", {
+      path: older,
+    });
+  }
+  return Store.open({
+    path: join(folder, "peat.db"),
+    nodeName: config.nodeName,
+    clock: systemClock,
+    random: (bytes) => crypto.getRandomValues(bytes),
+    cacheBytes: DEFAULT_CACHE_BYTES,
+    crdtCacheBytes: CRDT_CACHE_BYTES,
+    documentBytesMax: config.documentBytesMax,
+    onFatal: (fault) => scope.fail(fault),
+  });
+}
+
+async function openBroker(config: Config, store: Store, status: NodeStatus): Promise<Broker> {
+  const { apiToken, tlsCert, tlsKey } = config;
+  const token =
+    apiToken === undefined
+      ? { fileToken: await loadOrMakeApiToken(config.runtimeDir) }
+      : { configuredToken: apiToken };
+  const tls =
+    tlsCert === undefined || tlsKey === undefined
+      ? {}
+      : { tls: { certFile: tlsCert, keyFile: tlsKey } };
+  return await Broker.open({
+    store,
+    node: status,
+    clock: systemClock,
+    host: config.brokerAddr,
+    port: config.brokerPort,
+    access: {
+      ...token,
+      reads: config.brokerReads,
+      writesOpenTo: config.apiOpen,
+      origins: config.corsOrigins,
+    },
+    ...tls,
+  });
+}
+
+interface DiscoveryParts {
+  readonly config: Config;
+  readonly scope: Scope;
+  readonly formation: Formation;
+  readonly network: Network;
+  readonly coordinator: Coordinator;
+}
+
+async function startDiscovery(parts: DiscoveryParts): Promise<void> {
+  const { config, scope, coordinator } = parts;
+  for (const kind of config.discovery) {
+    const source = openSource(kind, parts);
+    if (source === undefined) continue;
+    scope.defer(`${kind} discovery`, () => source.close(), STOP_DEADLINES_MS.discovery);
+    await source.start((event) => coordinator.handle(source.name, event));
+  }
+  log.info("Discovery started");
+}
+
+function openSource(
+  kind: Config["discovery"][number],
+  parts: DiscoveryParts,
+): PeerSource | undefined {
+  const { config, formation, network } = parts;
+  switch (kind) {
+    case "static":
+      log.info("Using static discovery");
+      return new StaticList(config.staticPeers);
+    case "mdns":
+      log.info("Using mDNS discovery");
+      return new MdnsSource({
+        name: config.nodeName,
+        port: boundPort(network),
+        formationTag: formation.ownTag,
+        formationTags: formation.tags,
+        bindHost: config.irohBindAddr,
+      });
+    case "kubernetes":
+      log.warn(
+        "Kubernetes discovery is not part of this version; set PEAT_DISCOVERY to mdns or static",
+      );
+      return undefined;
+  }
+}
+
+function boundPort(network: Network): number {
+  const port = Number(/:(\d+)$/.exec(network.boundAddresses[0] ?? "")?.[1]);
+  if (Number.isInteger(port)) return port;
+  throw new Fault("address_unavailable", "the UDP socket has no port");
+}
+
+function printAddress(host: string, port: number): string {
+  return host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
+}
