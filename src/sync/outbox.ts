@@ -44,6 +44,8 @@ const DELTA_BYTES_MAX = 4 * 1024 * 1024;
 const WAITING_MAX = 50_000;
 /** Large states that share a link at one time. */
 const LARGE_ACTIVE_MAX = 2;
+/** A catch-up that has found so many waits for them: its list of what is large stays short. */
+const LARGE_FOUND_MAX = 8;
 /** Every fourth frame begins with the oldest, whatever its class: nothing waits for ever. */
 const OLDEST_EVERY = 4;
 const ENTRIES_PER_FRAME = 4096;
@@ -165,8 +167,7 @@ export class Outbox {
   take(): OutboxItem | undefined {
     this.#turn += 1;
     // Large states share the link with everything else, frame by frame.
-    const isTurnOfLarge = this.#turn % 2 === 0 || this.#live === 0;
-    const chunk = isTurnOfLarge ? this.#takeChunk() : undefined;
+    const chunk = this.#turn % 2 === 0 ? this.#takeChunk() : undefined;
     if (chunk !== undefined) return { kind: "chunk", part: chunk };
     const entries: StateEntry[] = [];
     let bytes = 0;
@@ -183,8 +184,10 @@ export class Outbox {
 
   #takeChunk(): ChunkPart | undefined {
     while (this.#large.length > 0) {
-      const large = this.#large[this.#turn % Math.min(this.#large.length, LARGE_ACTIVE_MAX)];
-      assert(large !== undefined, "the index is within the list");
+      const active = this.#activeLarge();
+      // Every other turn may be the only one that large states have.
+      const large = active[(this.#turn >> 1) % active.length];
+      assert(large !== undefined, "the first of the list is always active");
       large.sending ??= this.#load(large);
       const { sending, key } = large;
       if (sending === undefined) {
@@ -198,6 +201,17 @@ export class Outbox {
       return { key, hash, total: bytes.length, offset, bytes: part };
     }
     return undefined;
+  }
+
+  /** The first few; a newer version of one that is on its way waits until that has arrived whole. */
+  #activeLarge(): Large[] {
+    const active: Large[] = [];
+    for (const large of this.#large) {
+      if (active.some(({ key }) => key === large.key)) continue;
+      active.push(large);
+      if (active.length === LARGE_ACTIVE_MAX) break;
+    }
+    return active;
   }
 
   #load({ key, heads }: Large): Large["sending"] {
@@ -239,7 +253,7 @@ export class Outbox {
   }
 
   #takeBulk(): (Omit<Waiting, "order"> & { key: DocumentKey }) | undefined {
-    while (this.#hasBulk()) {
+    while (this.#hasBulk() && this.#large.length < LARGE_FOUND_MAX) {
       if (this.#bulkKeys.length === 0) this.#expandBucket();
       const key = this.#bulkKeys.pop();
       if (key !== undefined) return { key, hash: "", delta: undefined, heads: undefined };
