@@ -134,7 +134,8 @@ function answerOne(
   const own = store.headsOf(key);
   if (own === undefined) {
     outbox.pushState(key);
-    return [];
+    // A tombstone against a history: which of them wins shows only to who has both, so each is sent whole.
+    return heads.length === 0 ? [] : [{ key, hash: NO_HASH, heads: [] }];
   }
   // Without heads the peer only said that it differs: it gets ours, and answers with what we lack.
   if (heads.length === 0) return [{ key, hash: ours, heads: own }];
