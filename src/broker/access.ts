@@ -1,0 +1,139 @@
+// Who may do what: which hosts and web origins are answered, and who reads and writes without a token.
+import { timingSafeEqual } from "node:crypto";
+import { Fault } from "../base/faults.ts";
+import type { Secret } from "../base/secret.ts";
+import { API } from "./api-path.ts";
+
+export interface AccessOptions {
+  /** PEAT_API_TOKEN, or what the runtime directory's file holds where that is not set. */
+  readonly token: Secret<string>;
+  readonly isTokenConfigured: boolean;
+  /** `token`: every read needs it, except of /health and /ready, which probes ask. */
+  readonly reads: "open" | "token";
+  /** `loopback`: whoever connects from this machine (or pod) writes without it. */
+  readonly open: "none" | "loopback";
+  /** Web origins besides the own one, as browsers send them; `*` is any. */
+  readonly corsOrigins: readonly string[];
+}
+
+/** Of a request, what access depends on. */
+export interface Caller {
+  readonly method: string;
+  readonly path: string;
+  readonly headers: Headers;
+  /** Address that the connection comes from; asked for only when it matters. */
+  readonly address: () => string | undefined;
+}
+
+interface ListenerFacts {
+  readonly scheme: "http" | "https";
+  /** Address that is listened on. */
+  readonly address: string;
+}
+
+export function isLoopback(address: string): boolean {
+  return /^(?:::ffff:)?127\./i.test(address) || address === "::1";
+}
+
+/** Names that only this machine can mean: a page elsewhere can't have been loaded from them. */
+const LOCAL_HOST = /^(?:localhost|[a-z0-9-]+\.localhost|127\.[0-9.]+|\[::1\])(?::[0-9]+)?$/i;
+const READS = new Set(["GET", "HEAD"]);
+const PROBES = new Set([`${API}/health`, `${API}/ready`]);
+const PROXY_HEADERS = ["forwarded", "x-forwarded-for", "x-real-ip"];
+
+function digest(text: string): Uint8Array {
+  return new Bun.CryptoHasher("sha256").update(text).digest();
+}
+
+function hostOf(origin: string): string | undefined {
+  return /^https?:\/\/([^/]+)$/.exec(origin)?.[1]?.toLowerCase();
+}
+
+export class Access {
+  readonly #options: AccessOptions;
+  readonly #scheme: string;
+  readonly #isLocalListener: boolean;
+  /** A digest, so that a comparison takes the same time whatever is sent. */
+  readonly #token: Uint8Array;
+  readonly #originHosts: ReadonlySet<string | undefined>;
+
+  constructor(options: AccessOptions, listener: ListenerFacts) {
+    this.#options = options;
+    this.#scheme = listener.scheme;
+    this.#isLocalListener = isLoopback(listener.address);
+    this.#token = digest(options.token.expose());
+    this.#originHosts = new Set(options.corsOrigins.map(hostOf));
+  }
+
+  /** Faults: `forbidden` for a host or origin that is not answered, `unauthenticated` for a missing token. */
+  check(caller: Caller): void {
+    this.#checkHost(caller.headers);
+    this.#checkOrigin(caller.headers);
+    if (caller.method !== "OPTIONS") this.#checkToken(caller);
+  }
+
+  /** The value of access-control-allow-origin for an origin, or undefined when its pages may not read. */
+  allowedOrigin(origin: string, headers: Headers): string | undefined {
+    if (this.#options.corsOrigins.includes("*")) return "*";
+    const isOwn = origin.toLowerCase() === `${this.#scheme}://${headers.get("host")}`.toLowerCase();
+    return isOwn || this.#options.corsOrigins.includes(origin) ? origin : undefined;
+  }
+
+  /** DNS rebinding: a page's own name made to point here. Its browser still sends that name. */
+  #checkHost(headers: Headers): void {
+    const host = headers.get("host") ?? "";
+    if (!this.#isLocalListener || this.#isKnownHost(host)) return;
+    throw new Fault(
+      "forbidden",
+      `host ${JSON.stringify(host.slice(0, 100))} is not one of this machine; ask for localhost, or name its origin in PEAT_CORS_ORIGINS`,
+    );
+  }
+
+  #isKnownHost(host: string): boolean {
+    return LOCAL_HOST.test(host) || this.#originHosts.has(host.toLowerCase());
+  }
+
+  #checkOrigin(headers: Headers): void {
+    const origin = headers.get("origin");
+    if (origin === null || this.allowedOrigin(origin, headers) !== undefined) return;
+    throw new Fault(
+      "forbidden",
+      `origin ${JSON.stringify(origin.slice(0, 100))} is not allowed; name it in PEAT_CORS_ORIGINS`,
+    );
+  }
+
+  #checkToken(caller: Caller): void {
+    const isRead = READS.has(caller.method);
+    if (isRead && (this.#options.reads === "open" || PROBES.has(caller.path))) return;
+    const sent = caller.headers.get("authorization");
+    if (sent !== null) {
+      if (this.#isToken(sent)) return;
+      throw new Fault(
+        "unauthenticated",
+        this.#options.isTokenConfigured
+          ? "the token sent as Authorization: Bearer is not that of PEAT_API_TOKEN"
+          : "the token sent as Authorization: Bearer is not that of this node; no PEAT_API_TOKEN is set on it",
+      );
+    }
+    if (!isRead && this.#options.open === "loopback" && this.#isNearby(caller)) return;
+    const doing = isRead ? "reading" : "writing";
+    const remedy = this.#options.isTokenConfigured
+      ? "send the value of PEAT_API_TOKEN"
+      : "no PEAT_API_TOKEN is set on this node; set it, or send what the file token in its runtime directory holds";
+    throw new Fault(
+      "unauthenticated",
+      `${doing} here needs the header Authorization: Bearer with a token: ${remedy}`,
+    );
+  }
+
+  #isToken(authorization: string): boolean {
+    const token = /^bearer +(\S+) *$/i.exec(authorization)?.[1];
+    return token !== undefined && timingSafeEqual(this.#token, digest(token));
+  }
+
+  /** From this machine, and neither for somebody behind a proxy nor by a page that was rebound to it. */
+  #isNearby({ address, headers }: Caller): boolean {
+    if (PROXY_HEADERS.some((name) => headers.has(name))) return false;
+    return isLoopback(address() ?? "") && this.#isKnownHost(headers.get("host") ?? "");
+  }
+}

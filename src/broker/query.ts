@@ -1,0 +1,117 @@
+// Query parameters: one row each, from which both the parsing and the published description come.
+import { Fault } from "../base/faults.ts";
+import { parseCollection } from "../store/document-key.ts";
+
+export type Query = Readonly<Record<string, unknown>>;
+
+interface Parameter<T> {
+  readonly name: string;
+  readonly help: string;
+  readonly schema: Readonly<Record<string, unknown>>;
+  /** Undefined: the text makes no sense. */
+  readonly parse: (text: string) => T | undefined;
+  /** What the value must be, to end a sentence. */
+  readonly rule: string;
+}
+
+export const LIST_LIMIT = { fallback: 1000, max: 10_000 } as const;
+const COLLECTIONS_MAX = 256;
+
+function parseLimit(text: string): number | undefined {
+  const limit = /^[0-9]{1,6}$/.test(text) ? Number(text) : 0;
+  return limit >= 1 && limit <= LIST_LIMIT.max ? limit : undefined;
+}
+
+function parseCollections(text: string): string[] | undefined {
+  const names = text.split(",").map((name) => name.trim());
+  return names.length > COLLECTIONS_MAX ? undefined : names.map(parseCollection);
+}
+
+const INCLUDABLE = ["document", "position"] as const;
+type Includable = (typeof INCLUDABLE)[number];
+
+function parseInclude(text: string): Includable[] | undefined {
+  const wanted = text.split(",").map((part) => INCLUDABLE.find((name) => name === part.trim()));
+  return wanted.every((part) => part !== undefined) ? wanted : undefined;
+}
+
+export const LIMIT: Parameter<number> = {
+  name: "limit",
+  help: "Most documents in one answer; it may hold fewer when they are large.",
+  schema: { type: "integer", minimum: 1, maximum: LIST_LIMIT.max, default: LIST_LIMIT.fallback },
+  parse: parseLimit,
+  rule: `an integer from 1 to ${LIST_LIMIT.max}`,
+};
+
+export const AFTER: Parameter<string> = {
+  name: "after",
+  help: "Only documents whose ids come after this one: `next` of the page before.",
+  schema: { type: "string" },
+  parse: (text) => text,
+  rule: "a document id",
+};
+
+export const REASON: Parameter<string> = {
+  name: "reason",
+  help: "Why the document is deleted; kept with its tombstone.",
+  schema: { type: "string", maxLength: 256 },
+  parse: (text) => text,
+  rule: "a text",
+};
+
+export const COLLECTIONS: Parameter<readonly string[]> = {
+  name: "collections",
+  help: "Comma list of the collections whose changes are told; all of them without it.",
+  schema: { type: "string" },
+  parse: parseCollections,
+  rule: `a comma list of at most ${COLLECTIONS_MAX} collections`,
+};
+
+export const SINCE: Parameter<string> = {
+  name: "since",
+  help: "Token of an earlier event: what changed after it is told first.",
+  schema: { type: "string" },
+  parse: (text) => (/^[!-~]{1,200}$/.test(text) ? text : undefined),
+  rule: "the token of an earlier event",
+};
+
+export const INCLUDE: Parameter<readonly Includable[]> = {
+  name: "include",
+  help: "Comma list: `document` adds the document to each event, `position` only begins with a token.",
+  schema: { type: "string", examples: [...INCLUDABLE] },
+  parse: parseInclude,
+  rule: `a comma list of: ${INCLUDABLE.join(", ")}`,
+};
+
+/** The parameter's value, undefined when it is not given. Fault `invalid_argument` says what it must be. */
+export function readParameter<T>(query: Query, parameter: Parameter<T>): T | undefined {
+  const text = query[parameter.name];
+  if (text === undefined) return undefined;
+  const value = typeof text === "string" ? parameter.parse(text) : undefined;
+  if (value !== undefined) return value;
+  throw new Fault(
+    "invalid_argument",
+    `query parameter ${parameter.name} must be ${parameter.rule}, found ${JSON.stringify(text).slice(0, 80)}`,
+  );
+}
+
+/** What a WebSocket client asked for. */
+export interface EventQuery {
+  readonly collections?: readonly string[];
+  readonly since?: string;
+  readonly withDocuments: boolean;
+  readonly withPosition: boolean;
+}
+
+/** Fault `invalid_argument` as readParameter. */
+export function parseEventQuery(query: Query): EventQuery {
+  const collections = readParameter(query, COLLECTIONS);
+  const since = readParameter(query, SINCE);
+  const include = readParameter(query, INCLUDE);
+  return {
+    ...(collections === undefined ? {} : { collections }),
+    ...(since === undefined ? {} : { since }),
+    withDocuments: include?.includes("document") ?? false,
+    withPosition: since !== undefined || include !== undefined,
+  };
+}

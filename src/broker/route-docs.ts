@@ -1,0 +1,278 @@
+// What the published description says of each route; /openapi.json puts it together with the routes themselves.
+import type { DocumentDecoration } from "elysia";
+import { AFTER, COLLECTIONS, INCLUDE, LIMIT, REASON, SINCE } from "./query.ts";
+
+type Schema = Readonly<Record<string, unknown>>;
+
+const text: Schema = { type: "string" };
+const count: Schema = { type: "integer", minimum: 0 };
+const flag: Schema = { type: "boolean" };
+const orNull = (type: string): Schema => ({ type: [type, "null"] });
+
+function object(properties: Readonly<Record<string, Schema>>, optional: readonly string[] = []) {
+  const required = Object.keys(properties).filter((name) => !optional.includes(name));
+  return { type: "object", properties, required };
+}
+
+function listOf(items: Schema): Schema {
+  return { type: "array", items };
+}
+
+function refer(name: string): Schema {
+  return { $ref: `#/components/schemas/${name}` };
+}
+
+const AnyDocument: Schema = {
+  type: "object",
+  properties: { _id: text },
+  required: ["_id"],
+  additionalProperties: true,
+};
+
+/** Schemas that routes refer to by name. */
+export const SCHEMAS = {
+  Document: AnyDocument,
+  Fault: object({ error: text, status: { type: "integer" } }),
+  Peer: object({
+    address: orNull("string"),
+    connected: flag,
+    endpoint_id: orNull("string"),
+    id: text,
+    last_seen_ms: orNull("integer"),
+    path: orNull("string"),
+    received_bytes: count,
+    rtt_ms: orNull("integer"),
+    secret_tag: orNull("string"),
+    sent_bytes: count,
+    state: text,
+  }),
+  Event: {
+    oneOf: [
+      object({ type: { const: "PeerConnected" }, peer_id: text }),
+      object({ type: { const: "PeerDisconnected" }, peer_id: text, reason: text }),
+      object({ type: { const: "TopologyChanged" }, new_role: text, peer_count: count }),
+      object(
+        {
+          type: { const: "SyncEvent" },
+          collection: text,
+          doc_id: text,
+          action: { enum: ["created", "updated", "deleted"] },
+          token: text,
+          etag: text,
+          document: { oneOf: [refer("Document"), { type: "null" }] },
+        },
+        ["document"],
+      ),
+      object({ type: { const: "Position" }, token: text }),
+      object({ type: { const: "Gap" }, missed: orNull("integer") }),
+    ],
+  },
+} as const;
+
+interface Answer {
+  readonly description: string;
+  readonly content?: Readonly<Record<string, { readonly schema: Schema }>>;
+}
+
+function json(description: string, schema: Schema): Answer {
+  return { description, content: { "application/json": { schema } } };
+}
+
+const REFUSALS: Readonly<Record<number, string>> = {
+  400: "The request makes no sense; the sentence names what is wrong.",
+  401: "A token is needed: Authorization: Bearer, with the value of PEAT_API_TOKEN.",
+  404: "There is no such thing.",
+  408: "The request was not done in time.",
+  409: "The collection's mode forbids this write.",
+  412: "If-Match or If-None-Match does not hold.",
+  413: "The body or document is too large.",
+  415: "The body is of another type than JSON.",
+  503: "The node is stopping, or too much is waiting; try again.",
+  507: "The disk is full; nothing was written.",
+};
+
+function answers(good: Readonly<Record<number, Answer>>, refusals: readonly number[] = []) {
+  const bad = [401, ...refusals].map((status) => [
+    status,
+    json(REFUSALS[status] ?? "", refer("Fault")),
+  ]);
+  return { ...good, ...Object.fromEntries(bad) };
+}
+
+interface Described {
+  readonly name: string;
+  readonly help: string;
+  readonly schema: Schema;
+}
+
+function queries(...rows: readonly Described[]) {
+  return rows.map(({ name, help, schema }) => ({ name, in: "query", description: help, schema }));
+}
+
+function segment(name: string, description: string) {
+  return { name, in: "path", required: true, description, schema: text };
+}
+
+function header(name: string, description: string) {
+  return { name, in: "header", description, schema: text };
+}
+
+const COLLECTION = segment(
+  "collection",
+  "1 to 128 of [A-Za-z0-9._-], the first a letter or digit.",
+);
+const ID = segment("id", "1 to 512 bytes without control characters, percent-encoded.");
+const IF_MATCH = header("If-Match", "Only if the document has one of these ETags; * if it exists.");
+const IF_NONE_MATCH = header("If-None-Match", "Only if it has none of these; * if it is missing.");
+const ONE_DOCUMENT = object({ collection: text, document: refer("Document"), id: text });
+const WRITTEN = json("Committed. The ETag header has the new state.", ONE_DOCUMENT);
+const WRITE_REFUSALS = [400, 404, 408, 409, 412, 413, 415, 503, 507];
+
+/** As the routes' hooks want it. */
+function describe(operation: {
+  readonly summary: string;
+  readonly description?: string;
+  readonly parameters?: readonly Schema[];
+  readonly requestBody?: Schema;
+  readonly responses: object;
+}): { readonly detail: DocumentDecoration } {
+  // Elysia's type knows the schemas of OpenAPI 3.0 only; these are JSON Schema, as 3.1 has them.
+  const schema31: object = operation;
+  return { detail: schema31 as DocumentDecoration };
+}
+
+function writeOf(summary: string, types: readonly string[]) {
+  const content = Object.fromEntries(types.map((type) => [type, { schema: { type: "object" } }]));
+  return describe({
+    summary,
+    parameters: [COLLECTION, ID, IF_MATCH, IF_NONE_MATCH],
+    requestBody: { required: true, content },
+    responses: answers({ 200: WRITTEN, 201: WRITTEN }, WRITE_REFUSALS),
+  });
+}
+
+export const ROUTE_DOCS = {
+  health: describe({
+    summary: "Whether the process answers. Never needs a token.",
+    responses: { 200: json("It does.", object({ status: text, node_id: text })) },
+  }),
+  ready: describe({
+    summary: "Whether the node can do its work, check by check. Never needs a token.",
+    responses: Object.fromEntries(
+      [200, 503].map((status) => [
+        status,
+        json(
+          status === 200 ? "Every check holds." : "A check does not hold.",
+          object({
+            ready: flag,
+            node_id: text,
+            checks: listOf(object({ name: text, ready: flag, message: orNull("string") })),
+          }),
+        ),
+      ]),
+    ),
+  }),
+  node: describe({
+    summary: "Name, age and version of this node.",
+    responses: answers({
+      200: json("This node.", object({ node_id: text, uptime_secs: count, version: text })),
+    }),
+  }),
+  peers: describe({
+    summary: "Peers, connected or sought.",
+    responses: answers({
+      200: json("All of them.", object({ count, peers: listOf(refer("Peer")) })),
+    }),
+  }),
+  peer: describe({
+    summary: "One peer.",
+    parameters: [segment("id", "The peer's node name.")],
+    responses: answers({ 200: json("The peer.", refer("Peer")) }, [404]),
+  }),
+  topology: describe({
+    summary: "How many peers are connected, and the role that follows from it.",
+    responses: answers({
+      200: json("The topology.", object({ hierarchy_level: count, peer_count: count, role: text })),
+    }),
+  }),
+  summary: describe({
+    summary: "The whole store in one hash: two nodes with equal root hashes hold equal documents.",
+    responses: answers({
+      200: json(
+        "The summary.",
+        object({ documents: count, root_hash: text, store_id: text, tombstones: count }),
+      ),
+    }),
+  }),
+  collections: describe({
+    summary: "Collections that have documents.",
+    responses: answers({
+      200: json(
+        "All of them.",
+        object({ collections: listOf(object({ count, name: text })), count }),
+      ),
+    }),
+  }),
+  list: describe({
+    summary: "Documents of a collection in the order of their keys, page by page.",
+    description:
+      "`count` is the number of all documents of the collection, not of the page. `next`, and a Link header, are there when more follow.",
+    parameters: [COLLECTION, ...queries(LIMIT, AFTER)],
+    responses: answers(
+      {
+        200: json(
+          "A page.",
+          object({ collection: text, count, documents: listOf(refer("Document")), next: text }, [
+            "next",
+          ]),
+        ),
+      },
+      [400, 404],
+    ),
+  }),
+  read: describe({
+    summary: "One document.",
+    parameters: [COLLECTION, ID, IF_MATCH, IF_NONE_MATCH],
+    responses: answers(
+      {
+        200: json("The document. The ETag header has its state.", ONE_DOCUMENT),
+        304: { description: "If-None-Match names the state that it has." },
+      },
+      [400, 404, 412],
+    ),
+  }),
+  put: writeOf("Replace a document, or create it (201).", ["application/json"]),
+  patch: writeOf("Merge into a document (RFC 7386: null removes), or create it (201).", [
+    "application/merge-patch+json",
+    "application/json",
+  ]),
+  delete: describe({
+    summary: "Delete a document.",
+    parameters: [COLLECTION, ID, IF_MATCH, ...queries(REASON)],
+    responses: answers(
+      {
+        200: json(
+          "Deleted; `document` is null.",
+          object({ collection: text, document: { type: "null" }, id: text }),
+        ),
+      },
+      [400, 404, 408, 409, 412, 503, 507],
+    ),
+  }),
+  events: describe({
+    summary: "WebSocket: one event as JSON in each text message.",
+    description:
+      "Plain, it tells what happens from now on. `since` tells first what changed after a token; `since` and `include` make a Position the first event. A client that is too slow is told of its Gap (`missed` is null when nobody knows how much: read the documents again), and closed with 1013 when it takes nothing at all. In what `since` tells, a document's changes are one event, `updated` or `deleted`.",
+    parameters: queries(COLLECTIONS, SINCE, INCLUDE),
+    responses: answers(
+      {
+        101: json("Each text message is one event.", refer("Event")),
+      },
+      [400, 503],
+    ),
+  }),
+  openapi: describe({
+    summary: "This description (OpenAPI 3.1).",
+    responses: answers({ 200: json("The description.", { type: "object" }) }),
+  }),
+} as const;

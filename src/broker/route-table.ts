@@ -1,0 +1,44 @@
+// Which methods a path has: for the answers to those that it has not.
+
+interface Route {
+  readonly method: string;
+  readonly path: string;
+}
+
+interface Pattern {
+  readonly segments: readonly string[];
+  readonly methods: Set<string>;
+}
+
+/** What is answered on every path that has the first. */
+const IMPLIED: Readonly<Record<string, readonly string[]>> = { GET: ["GET", "HEAD"], WS: ["GET"] };
+
+export class RouteTable {
+  readonly #patterns = new Map<string, Pattern>();
+
+  constructor(routes: readonly Route[]) {
+    for (const { method, path } of routes) {
+      const pattern = this.#patterns.get(path) ?? { segments: path.split("/"), methods: new Set() };
+      for (const implied of IMPLIED[method] ?? [method]) pattern.methods.add(implied);
+      this.#patterns.set(path, pattern);
+    }
+  }
+
+  /** Methods of the path in a request, as it stands there; none if there is no such path. */
+  methodsOf(path: string): readonly string[] {
+    const segments = path.split("/");
+    for (const pattern of this.#patterns.values()) {
+      if (matches(pattern.segments, segments)) return [...pattern.methods, "OPTIONS"];
+    }
+    return [];
+  }
+}
+
+function matches(pattern: readonly string[], segments: readonly string[]): boolean {
+  return (
+    pattern.length === segments.length &&
+    pattern.every((part, index) =>
+      part.startsWith(":") ? segments[index] !== "" : part === segments[index],
+    )
+  );
+}

@@ -1,0 +1,279 @@
+// The listener: Bun's HTTP server in front of the routes, with access, faults, deadlines and the end of it all.
+import type { AnyElysia } from "elysia";
+import { websocket } from "elysia/ws";
+import { BugError } from "../base/assert.ts";
+import { type Clock, within } from "../base/clock.ts";
+import { Fault, messageOf } from "../base/faults.ts";
+import { getLog } from "../base/log.ts";
+import { printHostPort } from "../identity/peer.ts";
+import type { Store } from "../store/store.ts";
+import { Access, type AccessOptions, isLoopback } from "./access.ts";
+import { allowOrigin, answerFault, answerPreflight } from "./answers.ts";
+import { EventStreams } from "./event-streams.ts";
+import type { NodeView } from "./node-view.ts";
+import { RouteTable } from "./route-table.ts";
+import { makeRoutes } from "./routes.ts";
+
+const log = getLog("peat_mesh::broker");
+
+export interface BrokerLimits {
+  /** Longest body of a write. */
+  readonly bodyBytesMax: number;
+  /** Text of the documents in one answer; one document is always given. */
+  readonly pageBytesMax: number;
+  /** From the head of a write to its commit. */
+  readonly requestMs: number;
+  readonly writesMax: number;
+  readonly webSocketsMax: number;
+  /** Changes kept for a WebSocket client that is behind. */
+  readonly eventsMax: number;
+  /** A WebSocket client that takes nothing for so long is closed. */
+  readonly stallMs: number;
+}
+
+const LIMITS: BrokerLimits = {
+  bodyBytesMax: 2 * 1024 ** 2,
+  pageBytesMax: 16 * 1024 ** 2,
+  requestMs: 30_000,
+  writesMax: 1024,
+  webSocketsMax: 1024,
+  eventsMax: 1024,
+  stallMs: 30_000,
+};
+
+/** Paths of PEM files. */
+export interface TlsFiles {
+  readonly cert: string;
+  readonly key: string;
+}
+
+export interface BrokerOptions {
+  readonly store: Store;
+  readonly node: NodeView;
+  readonly clock: Clock;
+  /** IP address to listen on. */
+  readonly address: string;
+  /** 0 takes any free one. */
+  readonly port: number;
+  readonly access: AccessOptions;
+  /** PEM files; with them the broker speaks TLS only. */
+  readonly tls?: TlsFiles | undefined;
+  /** Largest document of the store: bodies may be twice as long, for their blanks and escapes. */
+  readonly documentBytesMax: number;
+  readonly limits?: Partial<BrokerLimits>;
+}
+
+/** Silent connections end after this; longer than any request may take. */
+const IDLE_SECS = 60;
+/** A WebSocket client that answers no ping for so long is gone. */
+const PING_SECS = 60;
+/** Beyond this Bun ends a request by itself; ours, with a sentence, comes long before. */
+const BODY_BYTES_HARD_MAX = 2 ** 40;
+/** What requests under way have left when the broker closes. */
+const CLOSE_MS = 300;
+
+type Server = Bun.Server<unknown>;
+
+interface TlsTexts {
+  readonly cert: string;
+  readonly key: string;
+}
+
+export class Broker {
+  readonly #options: BrokerOptions;
+  readonly #limits: BrokerLimits;
+  readonly #access: Access;
+  readonly #events: EventStreams;
+  readonly #app: AnyElysia;
+  readonly #table: RouteTable;
+  readonly #server: Server;
+  #isClosing = false;
+
+  private constructor(options: BrokerOptions, tls: TlsTexts | undefined) {
+    const { store, node, clock, address, documentBytesMax } = options;
+    this.#options = options;
+    const bodyBytesMax = Math.max(LIMITS.bodyBytesMax, 2 * documentBytesMax);
+    this.#limits = { ...LIMITS, bodyBytesMax, ...options.limits };
+    const { webSocketsMax: clientsMax, eventsMax: capacity, stallMs } = this.#limits;
+    const scheme = tls === undefined ? "http" : "https";
+    this.#access = new Access(options.access, { scheme, address });
+    this.#events = new EventStreams({
+      store,
+      node,
+      clock,
+      limits: { clientsMax, capacity, stallMs },
+    });
+    this.#app = makeRoutes({ ...this.#limits, store, node, clock, events: this.#events });
+    this.#app.onError(({ error, code, request }) => this.#explain(error, code, request));
+    this.#table = new RouteTable(this.#app.routes);
+    this.#server = this.#listen(tls);
+    this.#app.server = this.#server;
+  }
+
+  /** Faults: address_unavailable, settings_invalid for TLS files that can't be used. */
+  static async open(options: BrokerOptions): Promise<Broker> {
+    const tls = options.tls === undefined ? undefined : await readTls(options.tls);
+    const broker = new Broker(options, tls);
+    const { address, access } = options;
+    log.info("Broker listening", { addr: printHostPort({ host: address, port: broker.port }) });
+    if (!isLoopback(address) && !access.isTokenConfigured) {
+      log.warn("Writes from other machines are refused until PEAT_API_TOKEN is set");
+    }
+    return broker;
+  }
+
+  get port(): number {
+    return this.#server.port ?? 0;
+  }
+
+  /** For this machine's users: a listener on all addresses is shown as localhost. */
+  get url(): string {
+    const { address, tls } = this.#options;
+    const host = address === "0.0.0.0" || address === "::" ? "localhost" : address;
+    return `${tls === undefined ? "http" : "https"}://${printHostPort({ host, port: this.port })}`;
+  }
+
+  /** No new requests; WebSocket clients are told; requests under way have a moment to end. */
+  async close(): Promise<void> {
+    if (this.#isClosing) return;
+    this.#isClosing = true;
+    this.#events.close();
+    const ended = this.#server.stop(false);
+    await within(this.#options.clock, CLOSE_MS, ended, undefined);
+    await this.#server.stop(true);
+  }
+
+  #listen(tls: TlsTexts | undefined): Server {
+    const { address: hostname, port } = this.#options;
+    try {
+      return Bun.serve({
+        hostname,
+        port,
+        ...(tls === undefined ? {} : { tls }),
+        // A second node on the same port must fail, not take half of the requests.
+        reusePort: false,
+        development: false,
+        idleTimeout: IDLE_SECS,
+        maxRequestBodySize: BODY_BYTES_HARD_MAX,
+        fetch: (request, server) => this.#answer(request, server),
+        websocket: {
+          ...(websocket as Bun.WebSocketHandler<unknown>),
+          // What clients say is not listened to.
+          maxPayloadLength: 4096,
+          idleTimeout: PING_SECS,
+          sendPings: true,
+          closeOnBackpressureLimit: false,
+          perMessageDeflate: false,
+        },
+      });
+    } catch (error) {
+      throw listenFault(error, printHostPort({ host: hostname, port }));
+    }
+  }
+
+  async #answer(request: Request, server: Server): Promise<Response> {
+    const response = await this.#route(request, server);
+    const origin = request.headers.get("origin");
+    if (origin !== null) {
+      const allowed = this.#access.allowedOrigin(origin, request.headers);
+      if (allowed !== undefined) allowOrigin(response, allowed);
+    }
+    return response;
+  }
+
+  #route(request: Request, server: Server): Response | Promise<Response> {
+    const { method, headers } = request;
+    try {
+      if (this.#isClosing) throw new Fault("not_ready", "the node is stopping");
+      const address = () => server.requestIP(request)?.address;
+      this.#access.check({ method, path: pathOf(request), headers, address });
+    } catch (error) {
+      return this.#explain(error, undefined, request);
+    }
+    if (method === "OPTIONS") return answerPreflight();
+    // Bun leaves the body out of what it answers to HEAD.
+    const asked = method === "HEAD" ? new Request(request.url, { headers }) : request;
+    return this.#app.fetch(asked);
+  }
+
+  /** What was thrown as an answer. A bug of ours is answered, and ends the process all the same. */
+  #explain(error: unknown, code: unknown, request: Request): Response {
+    if (error instanceof Fault) {
+      if (error.cause !== undefined) log.debug(error.message, { cause: messageOf(error.cause) });
+      return answerFault(error);
+    }
+    if (code === "NOT_FOUND") return this.#explainPath(request);
+    log.error("Request failed", { cause: messageOf(error) });
+    if (error instanceof BugError) {
+      queueMicrotask(() => {
+        throw error;
+      });
+    }
+    return answerFault(new Fault("internal", "the node failed at this; its log says why"));
+  }
+
+  #explainPath(request: Request): Response {
+    const path = pathOf(request);
+    const methods = this.#table.methodsOf(path);
+    const shown = path.slice(0, 200);
+    if (methods.length === 0) {
+      return answerFault(new Fault("route_not_found", `there is no path ${shown}`));
+    }
+    const allow = methods.join(", ");
+    if (methods.includes(request.method)) {
+      const sentence = `${shown} is a WebSocket; ask with the header Upgrade: websocket`;
+      return answerFault(new Fault("invalid_argument", sentence));
+    }
+    const sentence = `${request.method} is not possible on ${shown}; possible are ${allow}`;
+    return answerFault(new Fault("method_not_allowed", sentence), { allow });
+  }
+}
+
+function pathOf({ url }: Request): string {
+  const start = url.indexOf("/", url.indexOf("//") + 2);
+  const end = url.indexOf("?", start);
+  return end < 0 ? url.slice(start) : url.slice(start, end);
+}
+
+async function readTls({ cert, key }: TlsFiles): Promise<TlsTexts> {
+  return {
+    cert: await readPem(cert, "PEAT_TLS_CERT"),
+    key: await readPem(key, "PEAT_TLS_KEY"),
+  };
+}
+
+async function readPem(path: string, setting: string): Promise<string> {
+  try {
+    return await Bun.file(path).text();
+  } catch (error) {
+    throw new Fault(
+      "settings_invalid",
+      `${setting} names ${path}, which can't be read: ${messageOf(error)}`,
+      {},
+      error,
+    );
+  }
+}
+
+function hasCode(error: unknown, codes: readonly string[]): boolean {
+  return error instanceof Error && "code" in error && codes.includes(String(error.code));
+}
+
+const ADDRESS_CODES = ["EADDRINUSE", "EADDRNOTAVAIL", "EACCES", "EPERM"];
+
+function listenFault(error: unknown, address: string): Fault {
+  if (hasCode(error, ADDRESS_CODES)) {
+    return new Fault(
+      "address_unavailable",
+      `the broker can't listen on ${address} (${messageOf(error)}); set PEAT_BROKER_PORT or PEAT_BROKER_ADDR to a free one`,
+      {},
+      error,
+    );
+  }
+  return new Fault(
+    "settings_invalid",
+    `the broker can't start (${messageOf(error)}); PEAT_TLS_CERT and PEAT_TLS_KEY must be a certificate and its key in PEM`,
+    {},
+    error,
+  );
+}
