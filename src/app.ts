@@ -6,7 +6,7 @@ import { systemClock } from "./base/clock.ts";
 import { Fault } from "./base/faults.ts";
 import { getLog } from "./base/log.ts";
 import { Scope } from "./base/scope.ts";
-import { loadOrMakeApiToken } from "./broker/api-token.ts";
+import { loadOrMakeApiToken } from "./broker/token.ts";
 import { Broker } from "./broker/server.ts";
 import { buildInfo } from "./build-info.ts";
 import { prepareDataDir } from "./config/data-dir.ts";
@@ -132,27 +132,22 @@ function openStore(config: Config, scope: Scope): Store {
 
 async function openBroker(config: Config, store: Store, status: NodeStatus): Promise<Broker> {
   const { apiToken, tlsCert, tlsKey } = config;
-  const token =
-    apiToken === undefined
-      ? { fileToken: await loadOrMakeApiToken(config.runtimeDir) }
-      : { configuredToken: apiToken };
-  const tls =
-    tlsCert === undefined || tlsKey === undefined
-      ? {}
-      : { tls: { certFile: tlsCert, keyFile: tlsKey } };
   return await Broker.open({
     store,
     node: status,
     clock: systemClock,
-    host: config.brokerAddr,
+    address: config.brokerAddr,
     port: config.brokerPort,
     access: {
-      ...token,
+      token: apiToken ?? loadOrMakeApiToken(config.runtimeDir),
+      isTokenConfigured: apiToken !== undefined,
       reads: config.brokerReads,
-      writesOpenTo: config.apiOpen,
-      origins: config.corsOrigins,
+      open: config.apiOpen,
+      corsOrigins: config.corsOrigins,
     },
-    ...tls,
+    tls:
+      tlsCert === undefined || tlsKey === undefined ? undefined : { cert: tlsCert, key: tlsKey },
+    documentBytesMax: config.documentBytesMax,
   });
 }
 

@@ -43,6 +43,10 @@ const RECONCILE_MS = 3_500;
 const RECONCILE_LATEST_MS = 30_000;
 /** Only one side asks at a time, as a rule: the answers of both would send everything twice. */
 const RECONCILE_ACCEPTOR_EXTRA_MS = 1_000;
+/** With so many frames unacknowledged, fewer documents than that wait, so long at most. */
+const GATHER_FRAMES = 2;
+const GATHER_DOCUMENTS = 64;
+const GATHER_MS = 5;
 const STREAM_END_MS = 1_000;
 const DRAIN_POLL_MS = 5;
 /** Bounds of the wait for an answer to a probe, which is five round trips. */
@@ -80,6 +84,7 @@ export class Session {
   #lastCompared: number;
   #pongs = new Map<number, () => void>();
   #wakeWriter: (() => void) | undefined;
+  #cancelGather: (() => void) | undefined;
 
   constructor(member: Member, context: SessionContext) {
     this.member = member;
@@ -353,9 +358,25 @@ export class Session {
       this.#controlBytes = 0;
       return bytes;
     }
-    if (!this.#window.hasRoom) return undefined;
+    if (!this.#window.hasRoom || this.#isGathering()) return undefined;
     const item = this.#outbox.take();
     return item === undefined ? undefined : this.#encode(item);
+  }
+
+  /**
+   * Under load, few documents wait a moment for more: every frame costs both sides a packet, a commit and an
+   * acknowledgement, whatever it holds. A change that comes alone never waits.
+   */
+  #isGathering(): boolean {
+    const { inFlightFrames, sinceLastMs } = this.#window;
+    const depth = this.#outbox.depth;
+    if (depth === 0 || depth >= GATHER_DOCUMENTS) return false;
+    if (inFlightFrames < GATHER_FRAMES || sinceLastMs >= GATHER_MS) return false;
+    this.#cancelGather ??= this.#clock.after(GATHER_MS - sinceLastMs, () => {
+      this.#cancelGather = undefined;
+      this.#wakeWriter?.();
+    });
+    return true;
   }
 
   #encode(item: OutboxItem): Uint8Array {

@@ -31,6 +31,17 @@ export class Window {
     return this.#inFlight < this.#size;
   }
 
+  /** Frames that are not acknowledged. */
+  get inFlightFrames(): number {
+    return this.#sent.length;
+  }
+
+  /** Ms since the last frame was sent. */
+  get sinceLastMs(): number {
+    const last = this.#sent.at(-1);
+    return last === undefined ? Number.POSITIVE_INFINITY : this.#clock.monotonic() - last.at;
+  }
+
   get inFlightBytes(): number {
     return this.#inFlight;
   }
