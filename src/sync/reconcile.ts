@@ -2,7 +2,8 @@
 //
 //   sums     unequal prefixes come back as their children's sums, or, where few documents are left, as leaves
 //   leaves   what the peer lacks is sent; what we lack or both have unequally is compared
-//   compare  the answer is our state, or the part of a history that the peer's heads don't have
+//   compare  the answer is our state, or the part of a history that the peer's heads don't have; heads that we
+//            don't know are answered with ours, for the peer to send what we lack before anything whole is sent
 import type { DocumentKey } from "../store/document-key.ts";
 import type { Store } from "../store/store.ts";
 import { childrenOf, DEPTH, FAN_OUT, type Prefix, ROOT } from "../store/sums.ts";
@@ -120,7 +121,7 @@ export function answerCompare(
     const ours = store.hashOf(key);
     if (ours === hash) outbox.has(key, hash);
     else if (ours === undefined) back.push({ key, hash: NO_HASH, heads: [] });
-    else if (hash === NO_HASH) outbox.pushState(key);
+    else if (hash === NO_HASH) outbox.pushState(key, knownHeads(store, key, heads));
     else back.push(...answerOne(store, outbox, { key, ours, heads }));
   }
   return compareMessages(back);
@@ -139,9 +140,17 @@ function answerOne(
   }
   // Without heads the peer only said that it differs: it gets ours, and answers with what we lack.
   if (heads.length === 0) return [{ key, hash: ours, heads: own }];
-  outbox.pushState(key, heads);
-  // Heads that we don't know are changes that we lack.
-  return store.hasHeads(key, heads) ? [] : [{ key, hash: ours, heads: own }];
+  if (store.hasHeads(key, heads)) {
+    outbox.pushState(key, heads);
+    return [];
+  }
+  // What we lack comes first: until then nothing tells which of our changes the peer has. A zero hash is
+  // answered with changes only, so this can't go to and fro.
+  return [{ key, hash: NO_HASH, heads: own }];
+}
+
+function knownHeads(store: Store, key: DocumentKey, heads: readonly string[]): string[] {
+  return heads.filter((head) => store.hasHeads(key, [head]));
 }
 
 /** What to do when a state has been joined and ours has more, or the changes could not be applied. */

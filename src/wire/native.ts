@@ -4,7 +4,8 @@
 //   0x21 states      u32 serial || u8 flags || u16 n || n x (key || hash[16] || u32 length || state)
 //   0x22 chunk       u32 serial || key || hash[16] || u32 total || u32 offset || bytes of one large state
 //   0x23 ack         u32 serial: all up to it is committed
-//   0x24 compare     u16 n || n x (key || hash[16], zero: I have none || u16 heads || heads x [32])
+//   0x24 compare     u16 n || n x (key || hash[16] || u16 heads || heads x [32])
+//                    hash zero: send yours; I have none, or only what is in the past of these heads
 //   0x25 sums        u16 n || n x (u8 depth || u16 index || u32 count || sum[16])
 //   0x26 leaves      u8 depth || u16 index || u32 n || n x (key || hash[16])
 //   0x27 agreed      u32 count || sum[16] of the root
