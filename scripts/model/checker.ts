@@ -59,7 +59,7 @@ export class DocumentChecker {
     const isNothing = operation.kind !== "delete" && !isReplacement && fields.size === 0;
     if (isNothing && before !== undefined) return;
     const index = this.#writes.length;
-    const seen = this.#seen[node] ?? 0n;
+    const seen = this.seenBy(node);
     const isDelete = operation.kind === "delete";
     this.#writes.push({ index, isDelete, isReplacement, fields, seen });
     this.#seen[node] = seen | bit(index);
@@ -67,7 +67,16 @@ export class DocumentChecker {
 
   /** All that `from` knows reached `to`. */
   delivered(from: number, to: number): void {
-    this.#seen[to] = (this.#seen[to] ?? 0n) | (this.#seen[from] ?? 0n);
+    this.learned(to, this.seenBy(from));
+  }
+
+  /** What a node knows, to be given to learned() of another. */
+  seenBy(node: number): bigint {
+    return this.#seen[node] ?? 0n;
+  }
+
+  learned(node: number, knew: bigint): void {
+    this.#seen[node] = this.seenBy(node) | knew;
   }
 
   /** Compaction, restart or re-encoding at one node: nobody may be able to tell. */

@@ -215,6 +215,15 @@ export interface RunSummary {
 
 const FAILED_KEPT_MAX = 20;
 
+/** The first history from seed 1 on that is judged wrong, if there is one among `count`. */
+export function findFailure<S>(rules: Rules<S>, count: number): Verdict | undefined {
+  for (let seed = 1; seed <= count; seed += 1) {
+    const verdict = runHistory(rules, seed);
+    if (verdict.complaints.length > 0) return verdict;
+  }
+  return undefined;
+}
+
 /** Histories with seeds from `firstSeed` on. */
 export function runHistories<S>(
   rules: Rules<S>,

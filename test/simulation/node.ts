@@ -1,0 +1,209 @@
+// One node of a simulated formation: the real store and the real coordinator over virtual time and a memory
+// network. It also tells the judge what the node acknowledged and what reached it.
+import type { DocumentChecker, Operation, Seen } from "../../scripts/model/checker.ts";
+import type { Random } from "../../scripts/model/random.ts";
+import { assert } from "../../src/base/assert.ts";
+import type { Formation } from "../../src/identity/formation.ts";
+import {
+  type EndpointId,
+  type NodeName,
+  parseNodeName,
+  toEndpointId,
+} from "../../src/identity/peer.ts";
+import { parseDocumentKey } from "../../src/store/document-key.ts";
+import { type IncomingState, type MergeOutcome, Store } from "../../src/store/store.ts";
+import { Coordinator } from "../../src/sync/coordinator.ts";
+import { ALPN_NATIVE } from "../../src/wire/hello.ts";
+import type { MemoryEndpoint, MemoryNet } from "../support/memory-network.ts";
+import type { VirtualClock } from "../support/virtual-clock.ts";
+
+const PORT = 11204;
+/** Small, so that histories are evicted and loaded again all the time. */
+const CRDT_CACHE_BYTES = 100_000;
+
+export interface NodeContext {
+  readonly net: MemoryNet;
+  readonly clock: VirtualClock;
+  readonly random: Random;
+  readonly formation: Formation;
+  readonly checkers: ReadonlyMap<string, DocumentChecker>;
+  /** What each state of each document, by key and hash, knew of the writes. */
+  readonly known: Map<string, bigint>;
+  /** Calls for every failure after which the process would end. */
+  readonly onFatal: (node: string, message: string) => void;
+}
+
+export class SimulatedNode {
+  readonly name: NodeName;
+  readonly id: EndpointId;
+  readonly index: number;
+  readonly #context: NodeContext;
+  readonly #path: string;
+  readonly #skewMs: number;
+  readonly #jsonBefore = new Map<string, Seen>();
+  readonly #json = new Map<string, Seen>();
+  #peers: readonly SimulatedNode[] = [];
+  #running: { store: Store; coordinator: Coordinator; endpoint: MemoryEndpoint } | undefined;
+
+  constructor(
+    context: NodeContext,
+    place: { index: number; name: string; path: string; skewMs: number },
+  ) {
+    this.#context = context;
+    this.index = place.index;
+    this.name = parseNodeName(place.name);
+    this.#path = place.path;
+    this.#skewMs = place.skewMs;
+    this.id = toEndpointId(context.formation.endpointKey(this.name).publicKey);
+  }
+
+  get host(): string {
+    return `10.0.0.${this.index + 1}`;
+  }
+
+  get isRunning(): boolean {
+    return this.#running !== undefined;
+  }
+
+  get store(): Store {
+    assert(this.#running !== undefined, `${this.name} is running`);
+    return this.#running.store;
+  }
+
+  get coordinator(): Coordinator {
+    assert(this.#running !== undefined, `${this.name} is running`);
+    return this.#running.coordinator;
+  }
+
+  start(peers: readonly SimulatedNode[]): void {
+    const { net, clock, random, formation, onFatal } = this.#context;
+    this.#peers = peers;
+    const ownClock = clock.skewed(this.#skewMs);
+    const store = Store.open({
+      path: this.#path,
+      nodeName: this.name,
+      clock: ownClock,
+      random: random.fill,
+      cacheBytes: 1024 * 1024,
+      crdtCacheBytes: CRDT_CACHE_BYTES,
+      documentBytesMax: 1024 * 1024,
+      onFatal: (fault) => onFatal(this.name, fault.message),
+    });
+    const endpoint = net.open({
+      id: this.id,
+      address: `${this.host}:${PORT}`,
+      alpns: [ALPN_NATIVE],
+    });
+    store.onCommit((committed) => {
+      for (const { key } of committed) {
+        this.#jsonBefore.set(key, this.#json.get(key));
+        this.#json.set(key, shown(store, key));
+      }
+    });
+    const coordinator = new Coordinator({
+      network: endpoint,
+      store: this.#watched(store),
+      clock: ownClock,
+      formation,
+      nodeName: this.name,
+      version: "simulated",
+      random: () => random.next(),
+    });
+    coordinator.start();
+    for (const peer of peers) {
+      const identity = { kind: "name", name: peer.name } as const;
+      const hosts = [{ host: peer.host, port: PORT }];
+      coordinator.handle("static", { kind: "seen", peer: { identity, hosts } });
+    }
+    this.#running = { store, coordinator, endpoint };
+  }
+
+  /** As a power cut does it, except that what waits is still committed: nobody is told goodbye. */
+  crash(): void {
+    const running = this.#running;
+    if (running === undefined) return;
+    this.#running = undefined;
+    running.endpoint.crash();
+    running.store.close();
+    void running.coordinator.close();
+  }
+
+  /** As SIGTERM does it. */
+  async stop(): Promise<void> {
+    const running = this.#running;
+    if (running === undefined) return;
+    this.#running = undefined;
+    await running.coordinator.close();
+    await running.endpoint.close();
+    running.store.close();
+  }
+
+  restart(): void {
+    this.start(this.#peers);
+  }
+
+  get(key: string): Seen {
+    return shown(this.store, key);
+  }
+
+  /** Writes, and tells the judge once it is acknowledged. */
+  async write(key: string, operation: Operation): Promise<void> {
+    const { store } = this;
+    const content =
+      operation.kind === "delete"
+        ? ({ kind: "delete", reason: "" } as const)
+        : { kind: operation.kind, body: JSON.stringify(operation.body) };
+    const { outcome, document } = await store.write({
+      key: parseDocumentKey(key),
+      operation: content,
+    });
+    const after = document.deleted ? undefined : (JSON.parse(document.json) as Seen);
+    const before = outcome === "unchanged" ? after : this.#jsonBefore.get(key);
+    this.#context.checkers.get(key)?.acknowledged(this.index, operation, before, after);
+    this.#remember(key, document.hash);
+  }
+
+  #remember(key: string, hash: string): void {
+    const seen = this.#context.checkers.get(key)?.seenBy(this.index);
+    if (seen === undefined) return;
+    const state = `${key} ${hash}`;
+    // Equal states know the same: what one node saw go into it, another that holds it has seen too.
+    this.#context.known.set(state, seen | (this.#context.known.get(state) ?? 0n));
+  }
+
+  /** The store, with an ear at its merges: what came in tells what this node has seen. */
+  #watched(store: Store): Store {
+    return new Proxy(store, {
+      get: (target, name) => {
+        if (name === "merge") {
+          return (incoming: IncomingState, origin: string) =>
+            target
+              .merge(incoming, origin)
+              .then((outcome) => this.#merged(target, incoming, outcome));
+        }
+        const member: unknown = Reflect.get(target, name, target);
+        return typeof member === "function" ? member.bind(target) : member;
+      },
+    });
+  }
+
+  #merged(store: Store, incoming: IncomingState, outcome: MergeOutcome): MergeOutcome {
+    const { checkers, known } = this.#context;
+    const { key } = incoming;
+    // Of a history only part may have come; then nothing is claimed, which only makes the judge milder.
+    const isWhole =
+      outcome.kind === "equal" || (outcome.kind === "ahead" && key.startsWith("tracks"));
+    if (isWhole) {
+      const knew = known.get(`${key} ${incoming.hash}`);
+      if (knew !== undefined) checkers.get(key)?.learned(this.index, knew);
+      const hash = store.hashOf(key);
+      if (hash !== undefined) this.#remember(key, hash);
+    }
+    return outcome;
+  }
+}
+
+function shown(store: Store, key: string): Seen {
+  const document = store.get(parseDocumentKey(key));
+  return document === undefined ? undefined : (JSON.parse(document.json) as Seen);
+}

@@ -1,0 +1,139 @@
+// What happens in a seeded world: writes, cuts, heals, crashes, restarts, floods of documents; then peace, and
+// the questions that are asked of what is left.
+import type { Operation } from "../../scripts/model/checker.ts";
+import { Random } from "../../scripts/model/random.ts";
+import { parseDocumentKey } from "../../src/store/document-key.ts";
+import type { SimulatedNode } from "./node.ts";
+import { World } from "./world.ts";
+
+export interface ScenarioResult {
+  readonly seed: number;
+  readonly complaints: readonly string[];
+  readonly writes: number;
+  /** Virtual ms from the healing of the network to equal, quiet nodes. */
+  readonly settleMs: number;
+}
+
+const KEYS = ["tracks:1", "tracks:2", "notes:1", "notes:2"];
+const FIELDS = ["a", "b", "c"];
+const NAMES = ["ann", "bob", "cid", "dan", "eve"];
+const STEPS = 24;
+const SKEW_MS_MAX = 3 * 60_000;
+
+class Scenario {
+  readonly #world: World;
+  readonly #random: Random;
+  #values = 0;
+
+  constructor(world: World, random: Random) {
+    this.#world = world;
+    this.#random = random;
+  }
+
+  async run(): Promise<void> {
+    for (let step = 0; step < STEPS; step += 1) {
+      this.#act();
+      const pauses = [0, 3, 40, 300, 2_000, 8_000];
+      await this.#world.clock.advance(this.#random.pick(pauses));
+    }
+  }
+
+  #act(): void {
+    const random = this.#random;
+    const world = this.#world;
+    const dice = random.below(100);
+    const [node] = random.shuffle(world.running);
+    const other = random.pick(world.nodes);
+    if (node === undefined || dice >= 92) this.#restartOne();
+    else if (dice < 62) this.#writeSome(node);
+    else if (dice < 74) {
+      if (node !== other) world.cut(node.name, other.name);
+    } else if (dice < 82) {
+      if (node !== other) world.heal(node.name, other.name);
+    } else if (dice < 84) this.#flood(node);
+    else if (dice < 88) node.crash();
+    else void node.stop();
+  }
+
+  #restartOne(): void {
+    const stopped = this.#world.nodes.filter((node) => !node.isRunning);
+    const [node] = this.#random.shuffle(stopped);
+    if (node !== undefined) tryRestart(node);
+  }
+
+  #writeSome(node: SimulatedNode): void {
+    const count = this.#random.chance(20) ? 5 : 1;
+    // One write of a document at a time: the judge must know what it was written upon.
+    for (const key of this.#random.shuffle(KEYS).slice(0, count)) {
+      this.#world.write(node, key, this.#operation());
+    }
+  }
+
+  #operation(): Operation {
+    const random = this.#random;
+    if (random.chance(15)) return { kind: "delete" };
+    const names = random.shuffle(FIELDS).slice(0, 1 + random.below(3));
+    const value = () => {
+      this.#values += 1;
+      return this.#values;
+    };
+    if (random.chance(30)) {
+      return { kind: "put", body: Object.fromEntries(names.map((name) => [name, value()])) };
+    }
+    const body = names.map((name) => [name, random.chance(25) ? null : value()] as const);
+    return { kind: "patch", body: Object.fromEntries(body) };
+  }
+
+  /** Many documents, or a few large ones: catch-up, parts, back-pressure. The judge sees them by their sums. */
+  #flood(node: SimulatedNode): void {
+    const isLarge = this.#random.chance(40);
+    const count = isLarge ? 2 : 150;
+    for (let i = 0; i < count; i += 1) {
+      const collection = this.#random.pick(["tracks", "files"]);
+      const key = parseDocumentKey(`${collection}:flood-${this.#random.below(300)}`);
+      const bytes = isLarge ? this.#random.fill(new Uint8Array(120_000)).toBase64() : "";
+      const body = JSON.stringify({ n: this.#random.below(1e6), bytes });
+      node.store.write({ key, operation: { kind: "put", body } }).catch(() => undefined);
+    }
+  }
+}
+
+/** A node that is still stopping keeps its address; it starts a little later then. */
+function tryRestart(node: SimulatedNode): boolean {
+  try {
+    node.restart();
+    return true;
+  } catch (error) {
+    if (String(error).includes("in use")) return false;
+    throw error;
+  }
+}
+
+function worldOf(seed: number, random: Random): World {
+  return new World({
+    seed,
+    nodes: NAMES.slice(0, 2 + random.below(4)),
+    shape: random.chance(70) ? "mesh" : "row",
+    latencyMs: random.pick([0.2, 5, 60]),
+    bytesPerMs: random.pick([50, 1_000, 10_000]),
+    skewMsMax: SKEW_MS_MAX,
+    keys: KEYS,
+    hasFiles: true,
+  });
+}
+
+export async function runScenario(seed: number): Promise<ScenarioResult> {
+  const random = new Random(seed ^ 0x5eed);
+  await using world = worldOf(seed, random);
+  await world.clock.advance(random.pick([0, 20, 1_000]));
+  await new Scenario(world, random).run();
+  world.healAll();
+  while (world.running.length < world.nodes.length) {
+    for (const node of world.nodes) if (!node.isRunning) tryRestart(node);
+    await world.clock.advance(100);
+  }
+  const settleMs = await world.settled();
+  const atRest = await world.bytesAtRest();
+  if (atRest > 0) world.failures.push(`${atRest} bytes passed while nobody wrote anything`);
+  return { seed, complaints: world.judge(), writes: world.writeCount, settleMs };
+}

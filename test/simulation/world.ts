@@ -1,0 +1,191 @@
+// A formation in one process: real stores, real coordinators, virtual time, a network that can be cut. One seed
+// names everything that happens in it.
+import { join } from "node:path";
+import { DocumentChecker, type Operation } from "../../scripts/model/checker.ts";
+import { Random } from "../../scripts/model/random.ts";
+import { Secret } from "../../src/base/secret.ts";
+import { Formation } from "../../src/identity/formation.ts";
+import { parseDocumentKey } from "../../src/store/document-key.ts";
+import { MemoryNet } from "../support/memory-network.ts";
+import { tempFolder } from "../support/temp-folder.ts";
+import { VirtualClock } from "../support/virtual-clock.ts";
+import { SimulatedNode } from "./node.ts";
+
+export interface WorldOptions {
+  readonly seed: number;
+  readonly nodes: readonly string[];
+  /** Whether nodes know all others, or only their neighbours in a row. */
+  readonly shape?: "mesh" | "row";
+  readonly latencyMs?: number;
+  readonly bytesPerMs?: number;
+  readonly skewMsMax?: number;
+  /** Documents that the judge follows; their fields are numbers. */
+  readonly keys?: readonly string[];
+  /** Stores on files, so that nodes can restart. */
+  readonly hasFiles?: boolean;
+}
+
+const SECRET = new Secret(new Uint8Array(32).fill(7));
+const SETTLE_MS_MAX = 180_000;
+/** For what follows an agreement: names of neighbours, changes that were held back. */
+const COME_TO_REST_MS = 5_000;
+const QUIET_MS = 60_000;
+
+export class World implements AsyncDisposable {
+  readonly clock = new VirtualClock();
+  readonly random: Random;
+  readonly net: MemoryNet;
+  readonly nodes: readonly SimulatedNode[];
+  readonly failures: string[] = [];
+  readonly #checkers = new Map<string, DocumentChecker>();
+  readonly #folder;
+  readonly #shape: "mesh" | "row";
+  readonly #writes = new Set<Promise<void>>();
+
+  constructor(options: WorldOptions) {
+    this.random = new Random(options.seed);
+    this.#shape = options.shape ?? "mesh";
+    const { latencyMs = 5, bytesPerMs = 10_000, skewMsMax = 0, hasFiles = false } = options;
+    const { clock, random } = this;
+    this.net = new MemoryNet({ clock, random, path: { latencyMs, bytesPerMs } });
+    this.#folder = hasFiles ? tempFolder({ isInMemory: true }) : undefined;
+    for (const key of options.keys ?? []) {
+      const rule = key.startsWith("tracks") ? "replaced" : "merged";
+      this.#checkers.set(key, new DocumentChecker(key, rule, options.nodes.length));
+    }
+    const context = {
+      net: this.net,
+      clock,
+      random,
+      formation: new Formation([SECRET]),
+      checkers: this.#checkers,
+      known: new Map<string, bigint>(),
+      onFatal: (node: string, message: string) => this.failures.push(`${node}: ${message}`),
+    };
+    this.nodes = options.nodes.map((name, index) => {
+      const path = this.#folder === undefined ? ":memory:" : join(this.#folder.path, `${name}.db`);
+      const skewMs = random.below(2 * skewMsMax + 1) - skewMsMax;
+      return new SimulatedNode(context, { index, name, path, skewMs });
+    });
+    for (const node of this.nodes) node.start(this.#peersOf(node));
+  }
+
+  #peersOf(node: SimulatedNode): SimulatedNode[] {
+    const isMesh = this.#shape === "mesh";
+    return this.nodes.filter(
+      (other) => other !== node && (isMesh || Math.abs(other.index - node.index) === 1),
+    );
+  }
+
+  node(name: string): SimulatedNode {
+    const node = this.nodes.find((n) => n.name === name);
+    if (node === undefined) throw new RangeError(`no node ${name}`);
+    return node;
+  }
+
+  get running(): SimulatedNode[] {
+    return this.nodes.filter((node) => node.isRunning);
+  }
+
+  /** Begins a write; it is acknowledged as time advances. A delete of what is gone is no failure. */
+  write(node: SimulatedNode, key: string, operation: Operation): void {
+    const done = node.write(key, operation).catch((error: unknown) => {
+      const text = String(error);
+      if (!text.includes("document not found")) this.failures.push(`${node.name} ${key}: ${text}`);
+    });
+    this.#writes.add(done);
+    void done.then(() => this.#writes.delete(done));
+  }
+
+  cut(a: string, b: string): void {
+    this.net.cut(this.node(a).id, this.node(b).id);
+  }
+
+  heal(a: string, b: string): void {
+    this.net.heal(this.node(a).id, this.node(b).id);
+  }
+
+  healAll(): void {
+    for (const a of this.nodes) for (const b of this.nodes) if (a !== b) this.net.heal(a.id, b.id);
+  }
+
+  get isEqual(): boolean {
+    const roots = this.running.map((node) => node.store.summary().rootHash);
+    return new Set(roots).size <= 1;
+  }
+
+  /** Every node has a link to every running peer that it knows, unless they are cut apart. */
+  get isConnected(): boolean {
+    return this.running.every((node) => {
+      const linked = new Set<string>(node.coordinator.sessions.map((session) => session.name));
+      return this.#peersOf(node).every(
+        (peer) => !peer.isRunning || this.net.isCut(node.id, peer.id) || linked.has(peer.name),
+      );
+    });
+  }
+
+  get isQuiet(): boolean {
+    return this.running.every(({ coordinator }) =>
+      coordinator.sessions.every((session) => session.isAgreed && session.queueDepth === 0),
+    );
+  }
+
+  /** Until all running nodes are connected, hold the same, and have told each other so. Returns how long it took. */
+  async settled(withinMs = SETTLE_MS_MAX): Promise<number> {
+    const from = this.clock.monotonic();
+    const isDone = () =>
+      this.#writes.size === 0 && this.isConnected && this.isEqual && this.isQuiet;
+    if (await this.clock.advanceUntil(isDone, withinMs)) return this.clock.monotonic() - from;
+    this.failures.push(`not settled after ${withinMs} ms: ${this.#describe()}`);
+    return withinMs;
+  }
+
+  #describe(): string {
+    const nodes = this.running.map((node) => {
+      const sessions = node.coordinator.sessions.map(
+        (s) => `${s.name}${s.isAgreed ? "=" : "≠"}${s.queueDepth}`,
+      );
+      return `${node.name} ${node.store.summary().rootHash} [${sessions.join(" ")}]`;
+    });
+    return nodes.join("; ");
+  }
+
+  /** Bytes that pass while nobody writes anything for a minute. */
+  async bytesAtRest(): Promise<number> {
+    await this.clock.advance(COME_TO_REST_MS);
+    const before = this.net.traffic.bytes;
+    await this.clock.advance(QUIET_MS);
+    return this.net.traffic.bytes - before;
+  }
+
+  /** Everything that is wrong, by the judge and by the world. */
+  judge(): string[] {
+    const complaints = [...this.failures];
+    for (const [key, checker] of this.#checkers) {
+      const shown = this.running.map((node) => ({
+        document: node.get(key),
+        hash: node.store.hashOf(parseDocumentKey(key)) ?? "",
+      }));
+      checker.settled(shown);
+      complaints.push(...checker.complaints);
+    }
+    return complaints;
+  }
+
+  get writeCount(): number {
+    return [...this.#checkers.values()].reduce((sum, checker) => sum + checker.writeCount, 0);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const node of this.nodes) node.crash();
+    await this.clock.advance(60_000);
+    this.#folder?.[Symbol.dispose]();
+  }
+}
+
+/** A world whose nodes are running and connected as far as `shape` lets them. */
+export async function simulate(options: WorldOptions): Promise<World> {
+  const world = new World(options);
+  await world.settled();
+  return world;
+}

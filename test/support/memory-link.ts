@@ -1,0 +1,359 @@
+// Links and streams between two endpoints of one process: latency, bandwidth, flow control, cuts, sudden death.
+import type { Random } from "../../scripts/model/random.ts";
+import type { CancelTimer, Clock } from "../../src/base/clock.ts";
+import type { EndpointId } from "../../src/identity/peer.ts";
+import type { ByteStream, Link, LinkEnd, LinkPath } from "../../src/net/link.ts";
+
+export interface PathOptions {
+  /** One way. */
+  readonly latencyMs: number;
+  readonly bytesPerMs: number;
+  /** Bytes of one stream that were sent and not read yet; a write waits for room. */
+  readonly windowBytes: number;
+  /** How long a link lives without hearing from the other side. */
+  readonly idleMs: number;
+}
+
+export interface LinkContext {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly path: PathOptions;
+  readonly isCut: () => boolean;
+  readonly count: (bytes: number) => void;
+}
+
+/** A queue with one taker that waits. */
+export class Mailbox<T> {
+  readonly #items: T[] = [];
+  #waiting: ((item: T | undefined) => void)[] = [];
+  #isClosed = false;
+
+  put(item: T): void {
+    if (this.#isClosed) return;
+    const waiting = this.#waiting.shift();
+    if (waiting === undefined) this.#items.push(item);
+    else waiting(item);
+  }
+
+  take(): Promise<T | undefined> {
+    const item = this.#items.shift();
+    if (item !== undefined) return Promise.resolve(item);
+    if (this.#isClosed) return Promise.resolve(undefined);
+    return new Promise((resolve) => this.#waiting.push(resolve));
+  }
+
+  /** Returns what nobody took. */
+  close(): T[] {
+    this.#isClosed = true;
+    for (const waiting of this.#waiting) waiting(undefined);
+    this.#waiting = [];
+    return this.#items.splice(0);
+  }
+}
+
+/** What is on its way in one direction of a link; nothing overtakes, and a cut holds everything back. */
+class Route {
+  readonly #context: LinkContext;
+  #flight: { readonly at: number; readonly arrive: () => void }[] = [];
+  #freeAt = 0;
+  #cancel: CancelTimer | undefined;
+
+  constructor(context: LinkContext) {
+    this.#context = context;
+  }
+
+  send(bytes: number, arrive: () => void): void {
+    const { clock, path } = this.#context;
+    this.#freeAt = Math.max(this.#freeAt, clock.monotonic()) + bytes / path.bytesPerMs;
+    this.#flight.push({ at: this.#freeAt + path.latencyMs, arrive });
+    if (this.#flight.length === 1) this.#wait();
+  }
+
+  /** After a cut is healed: what was lost is sent again. */
+  resume(): void {
+    const { clock, path } = this.#context;
+    const again = clock.monotonic() + path.latencyMs;
+    this.#flight = this.#flight.map(({ at, arrive }) => ({ at: Math.max(at, again), arrive }));
+    this.#wait();
+  }
+
+  drop(): void {
+    this.#flight = [];
+    this.#cancel?.();
+  }
+
+  #wait(): void {
+    this.#cancel?.();
+    const [first] = this.#flight;
+    if (first === undefined) return;
+    const { clock } = this.#context;
+    this.#cancel = clock.after(first.at - clock.monotonic(), () => {
+      if (this.#context.isCut()) return;
+      this.#flight.shift();
+      first.arrive();
+      this.#wait();
+    });
+  }
+}
+
+/** One direction of a stream, from a writer on one side to a reader on the other. */
+class Pipe {
+  readonly #context: LinkContext;
+  readonly #route: Route;
+  readonly #onFirst: () => void;
+  #isSeen = false;
+  #used = 0;
+  #arrived: Uint8Array[] = [];
+  #hasFinished = false;
+  #hasEnded = false;
+  #failure: Error | undefined;
+  #stopped: Error | undefined;
+  #wakeReader: (() => void) | undefined;
+  readonly #waitingWriters: (() => void)[] = [];
+
+  constructor(context: LinkContext, route: Route, onFirst: () => void) {
+    this.#context = context;
+    this.#route = route;
+    this.#onFirst = onFirst;
+  }
+
+  async write(bytes: Uint8Array): Promise<void> {
+    // The writer may use its buffer again.
+    const copy = bytes.slice();
+    for (let offset = 0; offset < copy.length; ) {
+      const failure = this.#failure ?? this.#stopped;
+      if (failure !== undefined) throw failure;
+      if (this.#hasFinished) throw new Error("the stream is finished");
+      const room = this.#context.path.windowBytes - this.#used;
+      if (room <= 0) {
+        await new Promise<void>((resolve) => this.#waitingWriters.push(resolve));
+        continue;
+      }
+      const part = copy.subarray(offset, offset + room);
+      offset += part.length;
+      this.#used += part.length;
+      this.#context.count(part.length);
+      this.#route.send(part.length, () => {
+        this.#see();
+        this.#arrived.push(part);
+        this.#wakeReader?.();
+      });
+    }
+    const failure = this.#failure ?? this.#stopped;
+    if (failure !== undefined) throw failure;
+  }
+
+  finish(): void {
+    if (this.#failure !== undefined) throw this.#failure;
+    if (this.#hasFinished) return;
+    this.#hasFinished = true;
+    this.#route.send(0, () => {
+      this.#see();
+      this.#hasEnded = true;
+      this.#wakeReader?.();
+    });
+  }
+
+  async read(bytesMax: number): Promise<Uint8Array | undefined> {
+    while (true) {
+      const part = this.#arrived.shift();
+      if (part !== undefined) return this.#split(part, bytesMax);
+      if (this.#failure !== undefined) throw this.#failure;
+      if (this.#hasEnded) return undefined;
+      await new Promise<void>((resolve) => {
+        this.#wakeReader = resolve;
+      });
+    }
+  }
+
+  /** A transport owes nobody whole messages. */
+  #split(part: Uint8Array, bytesMax: number): Uint8Array {
+    const { random } = this.#context;
+    const most = Math.min(part.length, bytesMax);
+    const size = random.chance(20) ? 1 + random.below(most) : most;
+    if (size < part.length) this.#arrived.unshift(part.subarray(size));
+    this.#used -= size;
+    this.#wakeWriters();
+    return part.slice(0, size);
+  }
+
+  /** By the reader; the writer hears of it. */
+  stop(code: number): void {
+    this.#arrived = [];
+    this.#hasEnded = true;
+    this.#wakeReader?.();
+    this.#stopped = new Error(`the reader stopped the stream (code ${code})`);
+    this.#wakeWriters();
+  }
+
+  fail(error: Error): void {
+    this.#failure ??= error;
+    this.#wakeReader?.();
+    this.#wakeWriters();
+  }
+
+  #see(): void {
+    if (!this.#isSeen) this.#onFirst();
+    this.#isSeen = true;
+  }
+
+  #wakeWriters(): void {
+    for (const wake of this.#waitingWriters.splice(0)) wake();
+  }
+}
+
+function toStream(outgoing: Pipe, incoming: Pipe): ByteStream {
+  return {
+    write: (bytes) => outgoing.write(bytes),
+    read: (bytesMax) => incoming.read(bytesMax),
+    finish: async () => outgoing.finish(),
+    stop: async (code) => incoming.stop(code),
+  };
+}
+
+export class MemoryLink implements Link {
+  readonly remoteId: EndpointId;
+  readonly alpn: string;
+  readonly direction: "outgoing" | "incoming";
+  readonly ended: Promise<LinkEnd>;
+  readonly remoteAddress: string;
+  readonly #context: LinkContext;
+  readonly #route: Route;
+  readonly #streams = new Mailbox<ByteStream>();
+  readonly #pipes = new Set<Pipe>();
+  #other: MemoryLink | undefined;
+  #end: (end: LinkEnd) => void = () => undefined;
+  #isDead = false;
+  #cancelIdle: CancelTimer | undefined;
+  #sentBytes = 0;
+
+  private constructor(
+    context: LinkContext,
+    side: { remoteId: EndpointId; remoteAddress: string; direction: "outgoing" | "incoming" },
+    alpn: string,
+  ) {
+    this.#context = {
+      ...context,
+      count: (bytes) => {
+        this.#sentBytes += bytes;
+        context.count(bytes);
+      },
+    };
+    this.remoteId = side.remoteId;
+    this.remoteAddress = side.remoteAddress;
+    this.direction = side.direction;
+    this.alpn = alpn;
+    this.#route = new Route(this.#context);
+    this.ended = new Promise((resolve) => {
+      this.#end = resolve;
+    });
+  }
+
+  static pair(
+    context: LinkContext,
+    ends: {
+      dialer: { id: EndpointId; address: string };
+      listener: { id: EndpointId; address: string };
+    },
+    alpn: string,
+  ): { outgoing: MemoryLink; incoming: MemoryLink } {
+    const towards = ({ id, address }: { id: EndpointId; address: string }) => ({
+      remoteId: id,
+      remoteAddress: address,
+    });
+    const out = { ...towards(ends.listener), direction: "outgoing" } as const;
+    const back = { ...towards(ends.dialer), direction: "incoming" } as const;
+    const outgoing = new MemoryLink(context, out, alpn);
+    const incoming = new MemoryLink(context, back, alpn);
+    outgoing.#other = incoming;
+    incoming.#other = outgoing;
+    return { outgoing, incoming };
+  }
+
+  get isDead(): boolean {
+    return this.#isDead;
+  }
+
+  async openStream(): Promise<ByteStream> {
+    const other = this.#other;
+    if (this.#isDead || other === undefined) throw new Error("the link is closed");
+    const here: { stream?: ByteStream } = {};
+    const outgoing = new Pipe(this.#context, this.#route, () => {
+      if (here.stream !== undefined) other.#streams.put(here.stream);
+    });
+    const incoming = new Pipe(other.#context, other.#route, () => undefined);
+    here.stream = toStream(incoming, outgoing);
+    for (const pipe of [outgoing, incoming]) {
+      this.#pipes.add(pipe);
+      other.#pipes.add(pipe);
+    }
+    return toStream(outgoing, incoming);
+  }
+
+  acceptStream(): Promise<ByteStream | undefined> {
+    return this.#streams.take();
+  }
+
+  close(code: number, reason: string): void {
+    if (this.#isDead) return;
+    this.#die({ by: "us", code, reason });
+    const other = this.#other;
+    // A cut swallows the news; the other side then finds out by hearing nothing.
+    if (this.#context.isCut()) return;
+    const { clock, path } = this.#context;
+    if (other === undefined) return;
+    clock.after(path.latencyMs, () => other.#die({ by: "peer", code, reason }));
+  }
+
+  path(): LinkPath {
+    const { latencyMs } = this.#context.path;
+    return { kind: "direct", address: this.remoteAddress, rttMs: 2 * latencyMs };
+  }
+
+  traffic(): { sentBytes: number; receivedBytes: number } {
+    return {
+      sentBytes: this.#sentBytes,
+      receivedBytes: this.#other === undefined ? 0 : this.#other.#sentBytes,
+    };
+  }
+
+  /** The other side is silent from now on: its process died, or the path was cut. */
+  lose(): void {
+    const { clock, random, path } = this.#context;
+    this.#cancelIdle?.();
+    const patienceMs = path.idleMs + random.below(500);
+    this.#cancelIdle = clock.after(patienceMs, () =>
+      this.#die({ by: "transport", code: undefined, reason: "timed out" }),
+    );
+  }
+
+  /** The path works again. */
+  regain(): void {
+    this.#cancelIdle?.();
+    if (this.#isDead) return;
+    if (this.#other?.isDead === true) {
+      // The other side answers that it knows no such connection.
+      const { clock, path } = this.#context;
+      const end = { by: "transport", code: undefined, reason: "reset by peer" } as const;
+      clock.after(2 * path.latencyMs, () => this.#die(end));
+    } else this.#route.resume();
+  }
+
+  /** This side's process is gone: nothing is told to anybody. */
+  vanish(): void {
+    this.#die({ by: "transport", code: undefined, reason: "the process died" });
+    this.#other?.lose();
+  }
+
+  #die(end: LinkEnd): void {
+    if (this.#isDead) return;
+    this.#isDead = true;
+    this.#cancelIdle?.();
+    this.#route.drop();
+    this.#streams.close();
+    const told = end.reason === "" ? `closed by ${end.by}` : end.reason;
+    // Both ends of a stream fail for this side; the other side's end follows with its own news.
+    for (const pipe of this.#pipes) pipe.fail(new Error(`connection lost: ${told}`));
+    this.#end(end);
+  }
+}

@@ -1,0 +1,227 @@
+// PORT Network, for simulations: many endpoints in one process over any Clock, and a hand that cuts them apart.
+import type { Random } from "../../scripts/model/random.ts";
+import type { Clock } from "../../src/base/clock.ts";
+import type { EndpointId } from "../../src/identity/peer.ts";
+import {
+  DialError,
+  type DialTarget,
+  type IncomingLink,
+  type Link,
+  type Network,
+} from "../../src/net/link.ts";
+import { type LinkContext, Mailbox, MemoryLink, type PathOptions } from "./memory-link.ts";
+
+const DEFAULT_PATH: PathOptions = {
+  latencyMs: 5,
+  bytesPerMs: 10_000,
+  windowBytes: 256 * 1024,
+  idleMs: 6_500,
+};
+/** As QUIC gives up on an address where nobody answers. */
+const DIAL_MS = 30_000;
+
+interface EndpointOptions {
+  readonly id: EndpointId;
+  /** `ip:port`. */
+  readonly address: string;
+  readonly alpns: readonly string[];
+}
+
+interface Pair {
+  readonly link: MemoryLink;
+  readonly from: MemoryEndpoint;
+  readonly to: MemoryEndpoint;
+}
+
+/** The wires between all endpoints. */
+export class MemoryNet {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly #path: PathOptions;
+  readonly #byAddress = new Map<string, MemoryEndpoint>();
+  readonly #cuts = new Set<string>();
+  #links: Pair[] = [];
+  #bytes = 0;
+  #frames = 0;
+
+  constructor(options: { clock: Clock; random: Random; path?: Partial<PathOptions> }) {
+    this.clock = options.clock;
+    this.random = options.random;
+    this.#path = { ...DEFAULT_PATH, ...options.path };
+  }
+
+  /** All that was ever sent over links: bytes, and pieces handed to the transport. */
+  get traffic(): { bytes: number; frames: number } {
+    return { bytes: this.#bytes, frames: this.#frames };
+  }
+
+  open(options: EndpointOptions): MemoryEndpoint {
+    if (this.#byAddress.has(options.address)) throw new Error(`${options.address} is in use`);
+    const endpoint = new MemoryEndpoint(this, options);
+    this.#byAddress.set(options.address, endpoint);
+    return endpoint;
+  }
+
+  isCut(a: EndpointId, b: EndpointId): boolean {
+    return this.#cuts.has(pairName(a, b));
+  }
+
+  /** Nothing passes between the two until heal(); links die when they have heard nothing for too long. */
+  cut(a: EndpointId, b: EndpointId): void {
+    if (this.isCut(a, b)) return;
+    this.#cuts.add(pairName(a, b));
+    for (const link of this.#between(a, b)) link.lose();
+  }
+
+  heal(a: EndpointId, b: EndpointId): void {
+    if (!this.#cuts.delete(pairName(a, b))) return;
+    for (const link of this.#between(a, b)) link.regain();
+  }
+
+  #between(a: EndpointId, b: EndpointId): MemoryLink[] {
+    this.#links = this.#links.filter(({ link }) => !link.isDead);
+    const name = pairName(a, b);
+    return this.#links
+      .filter(({ from, to }) => pairName(from.id, to.id) === name)
+      .map(({ link }) => link);
+  }
+
+  linksOf(endpoint: MemoryEndpoint): MemoryLink[] {
+    return this.#links.filter(({ from }) => from === endpoint).map(({ link }) => link);
+  }
+
+  forget(endpoint: MemoryEndpoint): void {
+    const [address] = endpoint.boundAddresses;
+    if (address !== undefined && this.#byAddress.get(address) === endpoint) {
+      this.#byAddress.delete(address);
+    }
+    this.#links = this.#links.filter(({ link, from }) => from !== endpoint || !link.isDead);
+  }
+
+  async connect(from: MemoryEndpoint, target: DialTarget, alpn: string): Promise<Link> {
+    const address = target.addresses.find((a) => this.#byAddress.has(a));
+    const to = address === undefined ? undefined : this.#byAddress.get(address);
+    const { latencyMs } = this.#path;
+    return new Promise((resolve, reject) => {
+      const giveUp = this.clock.after(DIAL_MS, () => reject(new DialError("timed out", false)));
+      const later = (delayMs: number, run: () => void) => {
+        this.clock.after(delayMs, () => {
+          // An answer that a cut swallows is no answer.
+          if (to !== undefined && !this.isCut(from.id, to.id)) run();
+        });
+      };
+      const refuse = (reason: string, noProtocol: boolean) => {
+        later(latencyMs, () => {
+          giveUp();
+          reject(new DialError(reason, noProtocol));
+        });
+      };
+      from.onClosed(() => reject(new DialError("endpoint closed", false)));
+      later(2 * latencyMs, () => {
+        if (to === undefined || to.isClosed || from.isClosed) return;
+        if (to.id !== target.id) refuse("invalid peer certificate: another endpoint id", false);
+        else if (!to.alpns.includes(alpn)) refuse("peer doesn't support any known protocol", true);
+        else {
+          const accept = () => {
+            const { outgoing, incoming } = this.#link(from, to, alpn);
+            later(latencyMs, () => {
+              giveUp();
+              if (from.isClosed) outgoing.vanish();
+              else resolve(outgoing);
+            });
+            return incoming;
+          };
+          to.arrive({
+            remoteAddress: from.boundAddresses[0] ?? "",
+            accept: async () => accept(),
+            refuse: async () => refuse("connection refused", false),
+          });
+        }
+      });
+    });
+  }
+
+  #link(from: MemoryEndpoint, to: MemoryEndpoint, alpn: string) {
+    const context: LinkContext = {
+      clock: this.clock,
+      random: this.random,
+      path: this.#path,
+      isCut: () => this.isCut(from.id, to.id),
+      count: (bytes) => {
+        this.#bytes += bytes;
+        this.#frames += 1;
+      },
+    };
+    const place = (endpoint: MemoryEndpoint) => ({
+      id: endpoint.id,
+      address: endpoint.boundAddresses[0] ?? "",
+    });
+    const pair = MemoryLink.pair(context, { dialer: place(from), listener: place(to) }, alpn);
+    this.#links.push(
+      { link: pair.outgoing, from, to },
+      { link: pair.incoming, from: to, to: from },
+    );
+    if (context.isCut()) for (const link of [pair.outgoing, pair.incoming]) link.lose();
+    return pair;
+  }
+}
+
+function pairName(a: EndpointId, b: EndpointId): string {
+  return a < b ? `${a} ${b}` : `${b} ${a}`;
+}
+
+export class MemoryEndpoint implements Network {
+  readonly id: EndpointId;
+  readonly boundAddresses: readonly string[];
+  readonly alpns: readonly string[];
+  readonly #net: MemoryNet;
+  readonly #incoming = new Mailbox<IncomingLink>();
+  readonly #closeListeners: (() => void)[] = [];
+  #isClosed = false;
+
+  constructor(net: MemoryNet, { id, address, alpns }: EndpointOptions) {
+    this.#net = net;
+    this.id = id;
+    this.boundAddresses = [address];
+    this.alpns = alpns;
+  }
+
+  get isClosed(): boolean {
+    return this.#isClosed;
+  }
+
+  onClosed(listener: () => void): void {
+    this.#closeListeners.push(listener);
+  }
+
+  dial(target: DialTarget, alpn: string): Promise<Link> {
+    if (this.#isClosed) return Promise.reject(new DialError("endpoint closed", false));
+    return this.#net.connect(this, target, alpn);
+  }
+
+  nextIncoming(): Promise<IncomingLink | undefined> {
+    return this.#incoming.take();
+  }
+
+  arrive(incoming: IncomingLink): void {
+    this.#incoming.put(incoming);
+  }
+
+  async close(): Promise<void> {
+    this.#end((link) => link.close(0, ""));
+  }
+
+  /** As SIGKILL does it: nobody is told. */
+  crash(): void {
+    this.#end((link) => link.vanish());
+  }
+
+  #end(leave: (link: MemoryLink) => void): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    for (const link of this.#net.linksOf(this)) leave(link);
+    this.#incoming.close();
+    for (const tell of this.#closeListeners.splice(0)) tell();
+    this.#net.forget(this);
+  }
+}
