@@ -103,28 +103,43 @@ async function contentOf(node: BrokerApi): Promise<{ documents: number; sha256: 
   return { documents: all.length, sha256: hashOfValues(all) };
 }
 
+interface Expected {
+  readonly documents: number;
+  /** SHA-256 of what was written, where that is known from the source. */
+  readonly sha256?: string;
+}
+
 /** Throws unless all nodes tell the same state hash and, read over HTTP, hold the same documents. */
-async function showEqual(formation: Formation, documents: number): Promise<void> {
+async function showEqual(formation: Formation, expected: Expected): Promise<void> {
   announce(
     "Compare the nodes",
     "The state hash each keeps, and SHA-256 over the sorted canonical JSON of all documents, read over HTTP.",
   );
   const waitStartedMs = performance.now();
-  const rootHash = await formation.equal(documents, EQUAL_LIMIT_MS);
+  const rootHash = await formation.equal(expected.documents, EQUAL_LIMIT_MS);
   const waitedMs = performance.now() - waitStartedMs;
-  say(`state hashes became equal ${waitedMs.toFixed(0)} ms after the last write was answered`);
-  const hashes = new Set<string>();
+  say(`state hashes equal after ${waitedMs.toFixed(0)} ms of waiting`);
+  const hashes = new Set(expected.sha256 === undefined ? [] : [expected.sha256]);
   for (const node of formation.running) {
-    const content = await contentOf(node.api);
-    hashes.add(content.sha256);
-    say(`${node.name}  ${content.documents} documents  state ${rootHash}`);
-    say(`        sha256 ${content.sha256}`);
-    if (content.documents !== documents) {
-      throw new Error(`${node.name} served ${content.documents} documents instead of ${documents}`);
+    const { documents, sha256 } = await contentOf(node.api);
+    hashes.add(sha256);
+    say(`${node.name}  ${documents} documents  state ${rootHash}`);
+    say(`        sha256 ${sha256}`);
+    if (documents !== expected.documents) {
+      throw new Error(`${node.name} served ${documents} documents, not ${expected.documents}`);
     }
   }
-  if (hashes.size !== 1) throw new Error("the nodes serve different documents");
+  if (expected.sha256 !== undefined) say(`source  sha256 ${expected.sha256}`);
+  if (hashes.size !== 1) throw new Error("what the nodes serve is not all the same");
   say("equal");
+}
+
+/** The hash that nodes must serve when they hold the airports and nothing else. */
+function hashOfAirports(airports: readonly Airport[]): string {
+  const { collection } = AIRPORTS;
+  return hashOfValues(
+    airports.map(({ id, document }) => ({ collection, document: { ...document, _id: id } })),
+  );
 }
 
 async function showLatency(formation: Formation): Promise<void> {
@@ -178,11 +193,14 @@ async function showRecovery(formation: Formation, documents: number): Promise<nu
 async function show(formation: Formation, airports: readonly Airport[]): Promise<void> {
   await startNodes(formation);
   await load(formation.node(0).api, airports);
-  await showEqual(formation, airports.length);
+  await showEqual(formation, {
+    documents: airports.length,
+    sha256: hashOfAirports(airports),
+  });
   await showLatency(formation);
   const singles = documentsAfter(SINGLE_WRITES);
   const documents = await showRecovery(formation, airports.length + singles);
-  await showEqual(formation, documents);
+  await showEqual(formation, { documents });
 }
 
 function invite(formation: Formation): void {

@@ -16,6 +16,12 @@ export interface Peer {
 export type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
 export type Document = { [key: string]: Json };
 
+interface Page {
+  readonly documents: readonly Document[];
+  /** Id to go on after; null or absent on the last page. */
+  readonly next?: string | null;
+}
+
 const PAGE_DOCUMENTS = 1000;
 
 export class BrokerApi {
@@ -25,12 +31,19 @@ export class BrokerApi {
     this.url = url;
   }
 
-  async #json<T>(path: string): Promise<T> {
+  /** Undefined for 404. */
+  async #find<T>(path: string): Promise<T | undefined> {
     const response = await fetch(`${this.url}/api/v1${path}`);
-    if (!response.ok) {
-      throw new Error(`GET ${path}: ${response.status} ${(await response.text()).slice(0, 300)}`);
-    }
-    return response.json() as Promise<T>;
+    if (response.ok) return response.json() as Promise<T>;
+    const text = await response.text();
+    if (response.status === 404) return undefined;
+    throw new Error(`GET ${path}: ${response.status} ${text.slice(0, 300)}`);
+  }
+
+  async #json<T>(path: string): Promise<T> {
+    const answer = await this.#find<T>(path);
+    if (answer === undefined) throw new Error(`GET ${path}: 404`);
+    return answer;
   }
 
   documentUrl(collection: string, id: string): string {
@@ -52,13 +65,8 @@ export class BrokerApi {
 
   /** Undefined when there is no such document. */
   async get(collection: string, id: string): Promise<Document | undefined> {
-    const response = await fetch(this.documentUrl(collection, id));
-    if (response.status === 404) {
-      await response.text();
-      return undefined;
-    }
-    const body = (await response.json()) as { document: Document };
-    return body.document;
+    const path = `/documents/${collection}/${encodeURIComponent(id)}`;
+    return (await this.#find<{ document: Document }>(path))?.document;
   }
 
   summary(): Promise<Summary> {
@@ -86,10 +94,13 @@ export class BrokerApi {
     while (true) {
       const query = new URLSearchParams({ limit: String(PAGE_DOCUMENTS) });
       if (after !== "") query.set("after", after);
-      const page = await this.#json<{ documents: Document[] }>(`/documents/${collection}?${query}`);
+      const page = await this.#find<Page>(`/documents/${collection}?${query}`);
+      // A collection without documents is not found.
+      if (page === undefined) return;
       yield* page.documents;
-      if (page.documents.length < PAGE_DOCUMENTS) return;
-      after = String(page.documents.at(-1)?.["_id"]);
+      // A page may be short of its limit because it is full of bytes: only `next` tells the end.
+      if (page.next === null || page.next === undefined) return;
+      after = page.next;
     }
   }
 }
