@@ -2,7 +2,7 @@
 import { parseArgs } from "node:util";
 import { benchAutomergeRepo } from "./bench/automerge-repo.ts";
 import { benchBareAutomerge } from "./bench/bare-automerge.ts";
-import { benchCatchUp } from "./bench/catch-up.ts";
+import { benchCatchUp, benchEmptyReconnect, benchReconnect } from "./bench/catch-up.ts";
 import { FULL_PLAN, MANY_CLIENTS, type Plan, QUICK_PLAN } from "./bench/plan.ts";
 import { loadAverage, machine } from "./bench/processes.ts";
 import { Report } from "./bench/report.ts";
@@ -78,6 +78,7 @@ async function main(): Promise<number> {
   if (parts.has("full")) {
     await using formation = await openFormation();
     const count = plan.documents;
+    const emptyBytes = await benchEmptyReconnect(formation, plan, report);
     await writeDocuments({ formation, clients: MANY_CLIENTS, from: 0, count, revision: 0 });
     await formation.equal(count, plan.limitMs);
     await benchRest(formation, plan, report);
@@ -88,6 +89,7 @@ async function main(): Promise<number> {
       report,
     );
     await benchCatchUp(formation, plan, bare, report);
+    await benchReconnect(formation, plan, emptyBytes, report);
   }
   if (parts.has("repo")) await benchAutomergeRepo(plan, report);
 

@@ -1,4 +1,4 @@
-// What Linux says of a process and of the machine: memory, CPU time, load, bytes on loopback.
+// What Linux says of a process and of the machine: memory, CPU time, load.
 import { readFileSync } from "node:fs";
 
 /** Clock ticks per second in /proc; 100 on every Linux that Bun runs on. */
@@ -21,12 +21,6 @@ export function cpuSeconds(pid: number): number {
 /** The 1, 5 and 15 minute load averages, as Linux prints them. */
 export function loadAverage(): string {
   return readFileSync("/proc/loadavg", "utf8").split(" ").slice(0, 3).join(" ");
-}
-
-/** Bytes that went over the loopback interface so far, by anybody, headers included. */
-export function loopbackBytes(): number {
-  const line = /^\s*lo:\s*(\d+)/m.exec(readFileSync("/proc/net/dev", "utf8"));
-  return Number(line?.[1]);
 }
 
 export function machine(): string {

@@ -105,7 +105,7 @@ export class Report {
   get missed(): string[] {
     return this.#rows.flatMap(({ group, name, value, aim }) =>
       aim !== undefined && typeof value === "number" && !isMet(value, aim)
-        ? [`${group}: ${name}`]
+        ? [`${group}: ${name.trim()}`]
         : [],
     );
   }

@@ -30,8 +30,10 @@ function addonPlugin(addon: Addon): Bun.BunPlugin {
 /** Writes `peat-sidecar` and the link `peat-mesh-node` into the folder; replaces them in one step each. */
 export async function compile({ target, addon, folder }: CompileOptions): Promise<void> {
   const { version } = await readPackageJson();
-  await mkdir(folder, { recursive: true });
-  const fresh = join(folder, `.peat-sidecar.${process.pid}`);
+  // The file's name goes into the executable: a folder of one's own keeps two builds equal byte by byte.
+  const workshop = join(folder, `.build-${process.pid}`);
+  const fresh = join(workshop, "peat-sidecar");
+  await mkdir(workshop, { recursive: true });
   const output = await Bun.build({
     entrypoints: [join(projectDir, "src/main.ts")],
     target: "bun",
@@ -55,15 +57,18 @@ export async function compile({ target, addon, folder }: CompileOptions): Promis
     },
     throw: false,
   });
-  if (!output.success) {
-    await rm(fresh, { force: true });
-    throw new Error(`bun build failed:\n${output.logs.map(String).join("\n")}`);
+  try {
+    if (!output.success) {
+      throw new Error(`bun build failed:\n${output.logs.map(String).join("\n")}`);
+    }
+    await chmod(fresh, 0o755);
+    await symlink("peat-sidecar", join(workshop, "peat-mesh-node"));
+    for (const name of ["peat-sidecar", "peat-mesh-node"]) {
+      await rename(join(workshop, name), join(folder, name));
+    }
+  } finally {
+    await rm(workshop, { recursive: true, force: true });
   }
-  await chmod(fresh, 0o755);
-  await rename(fresh, join(folder, "peat-sidecar"));
-  const link = join(folder, `.peat-mesh-node.${process.pid}`);
-  await symlink("peat-sidecar", link);
-  await rename(link, join(folder, "peat-mesh-node"));
 }
 
 const byText = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);
