@@ -46,7 +46,8 @@ export function parseJunit(xml: string): TestCase[] {
   return cases;
 }
 
-/** Why a test was skipped: by convention the last parentheses of its name, as in "… (needs tcpdump)". */
+/** Why a test was skipped: by convention its name ends in "[skipped: reason]" or "(needs something)". */
 export function skipReason(name: string): string {
-  return /\(([^()]*(?:needs|only)[^()]*)\)$/.exec(name)?.[1] ?? "no reason given";
+  const match = /\[skipped: ([^\]]+)\]|\((needs [^()]+)\)/.exec(name);
+  return match?.[1] ?? match?.[2] ?? "no reason given";
 }

@@ -38,6 +38,7 @@ test("no report holds no tests", () => {
 
 test("the reason of a skipped test is what its name says that it needs", () => {
   expect(skipReason("boots (Debian) (needs systemd-nspawn)")).toBe("needs systemd-nspawn");
-  expect(skipReason("watches (Linux only)")).toBe("Linux only");
+  expect(skipReason("resolves [skipped: needs avahi]")).toBe("needs avahi");
+  expect(skipReason("TLS (needs openssl) > refuses")).toBe("needs openssl");
   expect(skipReason("something (else)")).toBe("no reason given");
 });
