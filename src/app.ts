@@ -6,17 +6,17 @@ import { systemClock } from "./base/clock.ts";
 import { Fault } from "./base/faults.ts";
 import { getLog } from "./base/log.ts";
 import { Scope } from "./base/scope.ts";
-import { loadOrMakeApiToken } from "./broker/token.ts";
 import { Broker } from "./broker/server.ts";
+import { loadOrMakeApiToken } from "./broker/token.ts";
 import { buildInfo } from "./build-info.ts";
 import { prepareDataDir } from "./config/data-dir.ts";
 import type { Config } from "./config/settings.ts";
-import { MdnsSource } from "./discovery/mdns.ts";
 import type { PeerSource } from "./discovery/peer-source.ts";
 import { StaticList } from "./discovery/static-list.ts";
 import { Formation } from "./identity/formation.ts";
 import { deriveDeviceKey, deviceId } from "./identity/keypair.ts";
 import { shortId } from "./identity/peer.ts";
+import { releaseMemoryWhenIdle } from "./idle-memory.ts";
 import { openIrohNetwork } from "./net/iroh.ts";
 import type { Network } from "./net/link.ts";
 import { NodeStatus } from "./node-status.ts";
@@ -92,6 +92,16 @@ async function open(config: Config, scope: Scope): Promise<void> {
   coordinator.start();
   scope.defer("sync", () => coordinator.close(), STOP_DEADLINES_MS.sync);
   coordinator.accepted.catch((error: unknown) => scope.fail(error));
+  const endRelease = releaseMemoryWhenIdle({
+    store,
+    clock: systemClock,
+    collect: () => {
+      Bun.gc(true);
+      Bun.shrink();
+    },
+  });
+  scope.defer("memory", endRelease);
+
   const { nodeName } = config;
   const { version } = buildInfo;
   const status = new NodeStatus({ nodeName, version, clock: systemClock, store, coordinator });
@@ -145,8 +155,7 @@ async function openBroker(config: Config, store: Store, status: NodeStatus): Pro
       open: config.apiOpen,
       corsOrigins: config.corsOrigins,
     },
-    tls:
-      tlsCert === undefined || tlsKey === undefined ? undefined : { cert: tlsCert, key: tlsKey },
+    tls: tlsCert === undefined || tlsKey === undefined ? undefined : { cert: tlsCert, key: tlsKey },
     documentBytesMax: config.documentBytesMax,
   });
 }
@@ -162,7 +171,7 @@ interface DiscoveryParts {
 async function startDiscovery(parts: DiscoveryParts): Promise<void> {
   const { config, scope, coordinator } = parts;
   for (const kind of config.discovery) {
-    const source = openSource(kind, parts);
+    const source = await openSource(kind, parts);
     if (source === undefined) continue;
     scope.defer(`${kind} discovery`, () => source.close(), STOP_DEADLINES_MS.discovery);
     await source.start((event) => coordinator.handle(source.name, event));
@@ -170,17 +179,19 @@ async function startDiscovery(parts: DiscoveryParts): Promise<void> {
   log.info("Discovery started");
 }
 
-function openSource(
+async function openSource(
   kind: Config["discovery"][number],
   parts: DiscoveryParts,
-): PeerSource | undefined {
+): Promise<PeerSource | undefined> {
   const { config, formation, network } = parts;
   switch (kind) {
     case "static":
       log.info("Using static discovery");
       return new StaticList(config.staticPeers);
-    case "mdns":
+    case "mdns": {
       log.info("Using mDNS discovery");
+      // Loaded only where it is used: its packets library takes megabytes.
+      const { MdnsSource } = await import("./discovery/mdns.ts");
       return new MdnsSource({
         name: config.nodeName,
         port: boundPort(network),
@@ -188,6 +199,7 @@ function openSource(
         formationTags: formation.tags,
         bindHost: config.irohBindAddr,
       });
+    }
     case "kubernetes":
       log.warn(
         "Kubernetes discovery is not part of this version; set PEAT_DISCOVERY to mdns or static",

@@ -9,6 +9,7 @@ import {
   RelayMode,
 } from "@number0/iroh";
 import { fromUtf8, toUtf8 } from "../base/bytes.ts";
+import { systemClock, within } from "../base/clock.ts";
 import { Fault, messageOf } from "../base/faults.ts";
 import { type EndpointId, endpointIdBytes, parseEndpointId } from "../identity/peer.ts";
 import {
@@ -35,6 +36,9 @@ export interface IrohOptions {
 // Collecting an Endpoint as garbage ends its connections, whoever still uses them.
 const alive = new Set<Endpoint | Connection>();
 
+/** For goodbyes to leave. A dial that nobody answers would hold the transport for three seconds more. */
+const CLOSE_MS = 300;
+
 const DIAL_CAUSE_NO_PROTOCOL = /error 120|no known protocol|no application protocol/i;
 
 function toArray(bytes: Uint8Array): number[] {
@@ -59,7 +63,9 @@ export async function openIrohNetwork(options: IrohOptions): Promise<Network> {
     alive.add(endpoint);
     return new IrohNetwork(endpoint);
   } catch (cause) {
-    const sentence = `UDP address ${options.bindAddress} can't be bound (${messageOf(cause)}); set another PEAT_IROH_BIND_PORT`;
+    // The library's own source paths say nothing to anybody here.
+    const told = messageOf(cause).replace(/\s*\(\/[^()]*(?:\([^()]*\))?[^()]*\)/g, "");
+    const sentence = `UDP address ${options.bindAddress} can't be bound (${told}); set another PEAT_IROH_BIND_PORT`;
     throw new Fault("address_unavailable", sentence, {}, cause);
   }
 }
@@ -100,11 +106,8 @@ class IrohNetwork implements Network {
   }
 
   async close(): Promise<void> {
-    try {
-      await this.#endpoint.close();
-    } finally {
-      alive.delete(this.#endpoint);
-    }
+    const closed = this.#endpoint.close().finally(() => alive.delete(this.#endpoint));
+    await within(systemClock, CLOSE_MS, closed, undefined);
   }
 }
 

@@ -16,14 +16,32 @@ const COST_PER_BYTE = 12;
 
 export class CrdtCache {
   readonly #actor: StartId;
+  readonly #newActor: () => StartId;
+  /** Of documents that were lost in this start. */
+  readonly #renewed = new Map<DocumentKey, StartId>();
   readonly #bytesMax: number;
   // Insertion order is order of use: the first is the one unused for longest.
   readonly #entries = new Map<DocumentKey, Entry>();
   #cost = 0;
 
-  constructor(actor: StartId, bytesMax: number) {
-    this.#actor = actor;
-    this.#bytesMax = bytesMax;
+  /** `newActor` makes an actor that never wrote anything. */
+  constructor(options: { actor: StartId; newActor: () => StartId; bytesMax: number }) {
+    this.#actor = options.actor;
+    this.#newActor = options.newActor;
+    this.#bytesMax = options.bytesMax;
+  }
+
+  /**
+   * The document's present content is lost here, while peers may have it: what this node writes on top of less
+   * is signed by another actor, since Automerge refuses two changes of one actor and number for ever.
+   */
+  renewActor(key: DocumentKey): void {
+    this.discard(key);
+    this.#renewed.set(key, this.#newActor());
+  }
+
+  #actorOf(key: DocumentKey): StartId {
+    return this.#renewed.get(key) ?? this.#actor;
   }
 
   /** The document of `key` if it is loaded, else loaded from `chunks`; undefined when they are incomplete. */
@@ -34,7 +52,7 @@ export class CrdtCache {
       this.#entries.set(key, entry);
       return entry.document;
     }
-    const document = HistoryDocument.load(chunks, this.#actor);
+    const document = HistoryDocument.load(chunks, this.#actorOf(key));
     if (document !== undefined) this.#keep(key, document, chunks.length);
     return document;
   }
@@ -42,7 +60,7 @@ export class CrdtCache {
   /** A new, empty document in place of whatever is loaded under `key`. */
   create(key: DocumentKey): HistoryDocument {
     this.discard(key);
-    const document = HistoryDocument.empty(this.#actor);
+    const document = HistoryDocument.empty(this.#actorOf(key));
     this.#keep(key, document, 0);
     return document;
   }
@@ -73,20 +91,17 @@ export class CrdtCache {
     entry.document.free();
   }
 
-  /** Frees what is over the limit; called between groups of writes, when no document is in use. */
-  trim(): void {
-    for (const key of this.#entries.keys()) {
-      if (this.#cost <= this.#bytesMax) return;
-      this.discard(key);
-    }
-  }
-
   clear(): void {
     for (const key of [...this.#entries.keys()]) this.discard(key);
   }
 
   #keep(key: DocumentKey, document: HistoryDocument, chunkBytes: number): void {
     const cost = costOf(chunkBytes);
+    // Room first: what is given back now is what the new one takes, and WebAssembly memory never shrinks.
+    for (const oldest of this.#entries.keys()) {
+      if (this.#cost + cost <= this.#bytesMax) break;
+      this.discard(oldest);
+    }
     this.#entries.set(key, { document, savedBytes: chunkBytes, cost });
     this.#cost += cost;
   }

@@ -56,6 +56,7 @@ export class Feed {
   readonly #storeId: string;
   readonly #subscribers = new Set<{ queue: BoundedQueue<Change>; wants: Wants }>();
   #lastSeq: number;
+  #isClosed = false;
 
   constructor(database: Database, storeId: string, lastSeq: number) {
     this.#database = database;
@@ -100,7 +101,9 @@ export class Feed {
     };
   }
 
+  /** Every subscriber sees the end, also one that has not read all of its backlog. */
   close(): void {
+    this.#isClosed = true;
     for (const { queue } of this.#subscribers) queue.close();
     this.#subscribers.clear();
   }
@@ -108,7 +111,7 @@ export class Feed {
   /** What was committed up to the moment of subscribing; later commits of these documents are in the queue. */
   *#backlog(after: number, until: number, wants: Wants): Generator<Change, undefined> {
     let seq = after;
-    while (seq < until) {
+    while (seq < until && !this.#isClosed) {
       const rows = this.#database.since(seq, until, BACKLOG_PAGE);
       for (const row of rows) {
         if (isDamaged(row) || !wants(splitKey(row.key).collection)) continue;

@@ -109,9 +109,14 @@ export class HistoryDocument {
     return isObject(root) ? root : emptyObject();
   }
 
-  /** Canonical JSON text. */
+  /** Canonical JSON text. Fault `wire_invalid` for nesting that the stack can't follow: no local write made it. */
   printJson(): string {
-    return printJson(this.toJson(), Number.POSITIVE_INFINITY);
+    try {
+      return printJson(this.toJson(), Number.POSITIVE_INFINITY);
+    } catch (cause) {
+      if (!(cause instanceof RangeError)) throw cause;
+      throw new Fault("wire_invalid", "history is nested too deeply to be read", {}, cause);
+    }
   }
 
   #read(value: unknown): JsonValue {
@@ -142,7 +147,7 @@ export class HistoryDocument {
 
   #writeMap(id: ObjectId, before: JsonObject, after: JsonObject): void {
     for (const key of Object.keys(before)) {
-      if (after[key] === undefined) this.#backend.delete(id, key);
+      if (!Object.hasOwn(after, key)) this.#backend.delete(id, key);
     }
     for (const key of Object.keys(after).sort(compareText)) {
       const value = after[key];

@@ -111,6 +111,10 @@ function printString(text: string): string {
   return JSON.stringify(text);
 }
 
+function tooDeep(): Fault {
+  return new Fault("invalid_argument", `document is nested deeper than ${DEPTH_MAX} levels`);
+}
+
 /** The canonical text. Fault `invalid_argument` for nesting beyond `depthMax` or ill-formed text. */
 export function printJson(value: JsonValue, depthMax = DEPTH_MAX): string {
   switch (typeof value) {
@@ -124,13 +128,17 @@ export function printJson(value: JsonValue, depthMax = DEPTH_MAX): string {
   }
   if (value === null) return "null";
   if (value instanceof JsonFloat) return printFloat(value.value);
-  if (depthMax === 0) {
-    throw new Fault("invalid_argument", `document is nested deeper than ${DEPTH_MAX} levels`);
-  }
+  if (depthMax === 0) throw tooDeep();
   if (Array.isArray(value)) {
     return `[${value.map((item) => printJson(item, depthMax - 1)).join(",")}]`;
   }
   return printObject(value as JsonObject, depthMax);
+}
+
+/** Automerge's JavaScript side can't show a field named `__proto__`, so no node may store one. */
+export function checkName(name: string): void {
+  if (name !== "__proto__") return;
+  throw new Fault("invalid_argument", "a field can't be named __proto__; choose another name");
 }
 
 function printObject(object: JsonObject, depthMax: number): string {
@@ -138,10 +146,7 @@ function printObject(object: JsonObject, depthMax: number): string {
   for (const key of Object.keys(object).sort(compareText)) {
     const value = object[key];
     if (value === undefined) continue;
-    // Automerge's JavaScript side can't show a field of this name, so no node may store one.
-    if (key === "__proto__") {
-      throw new Fault("invalid_argument", "a field can't be named __proto__; choose another name");
-    }
+    checkName(key);
     if (text.length > 1) text += ",";
     text += `${printString(key)}:${printJson(value, depthMax - 1)}`;
   }
@@ -155,16 +160,24 @@ export function equalJson(a: JsonValue | undefined, b: JsonValue | undefined): b
   return printJson(a, Number.POSITIVE_INFINITY) === printJson(b, Number.POSITIVE_INFINITY);
 }
 
-/** JSON merge patch, RFC 7386: null removes, objects merge, anything else replaces. Inputs stay as they are. */
-export function mergePatch(target: JsonValue | undefined, patch: JsonValue): JsonValue {
+/**
+ * JSON merge patch, RFC 7386: null removes, objects merge, anything else replaces. Inputs stay as they are.
+ * Fault `invalid_argument` for objects nested beyond `depthMax`.
+ */
+export function mergePatch(
+  target: JsonValue | undefined,
+  patch: JsonValue,
+  depthMax = DEPTH_MAX,
+): JsonValue {
   if (!isObject(patch)) return patch;
+  if (depthMax === 0) throw tooDeep();
   const result = emptyObject();
   if (isObject(target)) Object.assign(result, target);
   for (const key of Object.keys(patch)) {
     const change = patch[key];
     if (change === undefined) continue;
     if (change === null) delete result[key];
-    else result[key] = mergePatch(result[key], change);
+    else result[key] = mergePatch(result[key], change, depthMax - 1);
   }
   return result;
 }

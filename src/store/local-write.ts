@@ -2,6 +2,7 @@
 import { Fault } from "../base/faults.ts";
 import type { HistoryDocument } from "./history.ts";
 import {
+  checkName,
   emptyObject,
   type JsonObject,
   type JsonValue,
@@ -115,6 +116,7 @@ export function writeLatest(
 }
 
 function checkFieldName(name: string): void {
+  checkName(name);
   if (name.length > FIELD_NAME_CHARS_MAX || !name.isWellFormed()) {
     throw new Fault(
       "invalid_argument",

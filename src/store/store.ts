@@ -68,7 +68,11 @@ export class Store {
     this.#database = database;
     this.storeId = storeId;
     this.start = newStartId(options.random);
-    this.#cache = new CrdtCache(this.start, options.crdtCacheBytes);
+    this.#cache = new CrdtCache({
+      actor: this.start,
+      newActor: () => newStartId(options.random),
+      bytesMax: options.crdtCacheBytes,
+    });
     this.#stamper = new Stamper(options.clock, this.start);
     this.#seq = database.lastSeq();
     this.#feed = new Feed(database, storeId, this.#seq);
@@ -202,6 +206,13 @@ export class Store {
     return { bytes: delta.length < row.state.length ? delta : row.state, hash: row.hash };
   }
 
+  /** Drops what can be read again: loaded CRDTs and clean pages. */
+  releaseMemory(): void {
+    if (this.#isClosed) return;
+    this.#cache.clear();
+    this.#database.releaseMemory();
+  }
+
   /** Called after every commit, in commit order. Returns the way to end that. */
   onCommit(listener: (committed: readonly Committed[]) => void): () => void {
     this.#listeners.add(listener);
@@ -214,12 +225,10 @@ export class Store {
     return () => this.#damageListeners.delete(listener);
   }
 
-  /** The stored history, loaded; in use until the next turn of the event loop at most. */
+  /** The stored history, loaded; to be used before another one is loaded. */
   #history(key: DocumentKey, row = this.#row(key)): HistoryDocument | undefined {
     const state = row === undefined ? undefined : decodeState(row.state);
     if (state?.form !== "history") return undefined;
-    // Loading may have filled the cache: the next group trims it.
-    this.#schedule();
     return this.#cache.open(key, state.chunks);
   }
 
@@ -232,6 +241,7 @@ export class Store {
 
   #foundDamage(row: DamagedRow): void {
     this.#damaged.set(row.seq, row);
+    this.#cache.renewActor(row.key);
     this.#schedule();
   }
 
@@ -269,7 +279,6 @@ export class Store {
       for (const fail of failures) fail(error);
       this.#reportFailure(error);
     }
-    this.#cache.trim();
   }
 
   #applyLocal(

@@ -1,11 +1,12 @@
 // One group of writes: each is applied to what the earlier ones of the group left, then all become rows at once.
 import { assert } from "../base/assert.ts";
-import { concatBytes, toUtf8 } from "../base/bytes.ts";
+import { concatBytes } from "../base/bytes.ts";
 import { Fault } from "../base/faults.ts";
 import { getLog } from "../base/log.ts";
 import type { CrdtCache } from "./crdt-cache.ts";
 import { type DamagedRow, type Database, isDamaged, type Row } from "./database.ts";
 import { type DocumentKey, splitKey } from "./document-key.ts";
+import type { HistoryDocument } from "./history.ts";
 import { join } from "./join.ts";
 import { parseJson, printJson } from "./json.ts";
 import {
@@ -113,7 +114,10 @@ export class WriteGroup {
     const known = this.#entries.get(key);
     if (known !== undefined) return known;
     const found = this.#context.database.get(key);
-    if (isDamaged(found)) this.#damaged.push(found);
+    if (isDamaged(found)) {
+      this.#damaged.push(found);
+      this.#context.cache.renewActor(key);
+    }
     const row = isDamaged(found) ? undefined : found;
     const entry: Entry = {
       key,
@@ -143,14 +147,14 @@ export class WriteGroup {
       entry.origin = undefined;
       return;
     }
-    checkBodySize(toUtf8(operation.body).length, documentBytesMax);
+    checkBodySize(Buffer.byteLength(operation.body), documentBytesMax);
     const { collection } = splitKey(entry.key);
     const life = lifeOfWrite(entry.state, kindOf(collection), stamper.nowMs());
     if (life.kind === "latest") {
       const state = writeLatest(entry.state, operation, life, stamper);
       if (state === undefined) return;
       const json = printLatest(state);
-      checkBodySize(json.length, documentBytesMax);
+      checkBodySize(Buffer.byteLength(json), documentBytesMax);
       this.#settle(entry, state, json);
     } else this.#writeHistory(entry, operation, life);
     entry.origin = undefined;
@@ -173,7 +177,7 @@ export class WriteGroup {
     try {
       const written = writeHistory(document, operation, entry.json, stamper.nowMs());
       if (written === undefined) return;
-      checkBodySize(written.json.length, documentBytesMax);
+      checkBodySize(Buffer.byteLength(written.json), documentBytesMax);
       const chunks = cache.grow(entry.key, present, written.change);
       const state: HistoryState = { form: "history", life: life.life, born: life.born, chunks };
       const hash = hashHistory(state, document.heads());
@@ -206,7 +210,7 @@ export class WriteGroup {
         const hash = hashHistory(joined, document.heads());
         const unchanged = hash === entry.hash;
         if (!unchanged) {
-          this.#settleHistory(entry, joined, { json: document.printJson(), hash, delta });
+          this.#settleHistory(entry, joined, { json: this.#print(entry, document), hash, delta });
           entry.origin = origin;
         }
       } else if (this.#settle(entry, joined)) entry.origin = origin;
@@ -229,6 +233,16 @@ export class WriteGroup {
         ahead_secs: Math.round(aheadMs / 1000),
       },
     );
+  }
+
+  #print({ key }: Entry, document: HistoryDocument): string {
+    try {
+      return document.printJson();
+    } catch (error) {
+      // It holds what the entry will not.
+      this.#context.cache.discard(key);
+      throw error;
+    }
   }
 
   /** Unites by the loaded document; remembers when the changes could not be applied. */
