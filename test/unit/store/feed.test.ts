@@ -1,0 +1,162 @@
+import { describe, expect, test } from "bun:test";
+import type { Store, Subscription } from "../../../src/store/store.ts";
+import { openFileStore, tamper } from "../../support/file-store.ts";
+import { openMemoryStore, put, remove } from "../../support/memory-store.ts";
+import { tempFolder } from "../../support/temp-folder.ts";
+
+async function take(subscription: Subscription, count: number): Promise<string[]> {
+  const told: string[] = [];
+  while (told.length < count) {
+    const taken = await subscription.take();
+    if (taken === undefined) told.push("end");
+    else if (taken.kind === "gap") told.push(`gap ${taken.missed}`);
+    else told.push(`${taken.item.document.key} ${taken.item.document.json}`);
+  }
+  return told;
+}
+
+async function lastToken(store: Store): Promise<string> {
+  const subscription = store.subscribe({ capacity: 10 });
+  subscription.close();
+  return subscription.position;
+}
+
+describe("a subscriber", () => {
+  test("is told of changes in the order of their commits, with what the document was before", async () => {
+    const store = openMemoryStore();
+    const feed = store.subscribe({ capacity: 10 });
+    await put(store, "notes:1", { n: 1 });
+    await put(store, "notes:1", { n: 2 });
+    await remove(store, "notes:1");
+    await put(store, "notes:1", { n: 3 });
+    const before: string[] = [];
+    const seqs: number[] = [];
+    for (let i = 0; i < 4; i += 1) {
+      const taken = await feed.take();
+      if (taken?.kind !== "item") continue;
+      before.push(`${taken.item.before} ${taken.item.document.json}`);
+      seqs.push(taken.item.seq);
+    }
+    expect(before).toEqual(['absent {"n":1}', 'alive {"n":2}', "alive null", 'deleted {"n":3}']);
+    expect(seqs).toEqual(seqs.toSorted((a, b) => a - b));
+    store.close();
+  });
+
+  test("hears nothing of what was before, of other collections, or of writes that change nothing", async () => {
+    const store = openMemoryStore();
+    await put(store, "notes:1", { n: 1 });
+    const feed = store.subscribe({ capacity: 10, collections: ["notes"] });
+    await put(store, "tracks:1", { n: 1 });
+    await put(store, "notes:1", { n: 1 });
+    await put(store, "notes:2", { n: 2 });
+    expect(await take(feed, 1)).toEqual(['notes:2 {"n":2}']);
+    store.close();
+  });
+
+  test("that is too slow is told how much it missed, and then goes on", async () => {
+    const store = openMemoryStore();
+    const feed = store.subscribe({ capacity: 2 });
+    for (let n = 1; n <= 5; n += 1) await put(store, "notes:1", { n });
+    expect(await take(feed, 3)).toEqual(['notes:1 {"n":1}', 'notes:1 {"n":2}', "gap 3"]);
+    await put(store, "notes:1", { n: 6 });
+    expect(await take(feed, 1)).toEqual(['notes:1 {"n":6}']);
+    store.close();
+  });
+
+  test("that comes back with a token gets the newest of each document since, then what follows", async () => {
+    const store = openMemoryStore();
+    await put(store, "notes:old", { n: 0 });
+    const since = await lastToken(store);
+    await put(store, "notes:1", { n: 1 });
+    await put(store, "tracks:1", { n: 1 });
+    await put(store, "notes:2", { n: 2 });
+    await put(store, "notes:1", { n: 3 });
+    const feed = store.subscribe({ capacity: 10, collections: ["notes"], since });
+    expect(feed.lostSince).toBe(false);
+    await put(store, "notes:3", { n: 4 });
+    expect(await take(feed, 3)).toEqual(['notes:2 {"n":2}', 'notes:1 {"n":3}', 'notes:3 {"n":4}']);
+    store.close();
+  });
+
+  test("loses and repeats no document when others are written while it reads its backlog", async () => {
+    const store = openMemoryStore();
+    const since = await lastToken(store);
+    for (let i = 0; i < 300; i += 1) void put(store, `notes:${i}`, { n: 0 });
+    await put(store, "notes:last", { n: 0 });
+    const feed = store.subscribe({ capacity: 1_000, since });
+    const first = await take(feed, 200);
+    for (let i = 0; i < 300; i += 1) void put(store, `notes:${i}`, { n: 1 });
+    await put(store, "notes:end", { n: 1 });
+    const told = [...first];
+    while (told.at(-1) !== 'notes:end {"n":1}') told.push(...(await take(feed, 1)));
+    const newest = new Map(told.map((text) => text.split(" ") as [string, string]));
+    expect(newest.size).toBe(302);
+    for (let i = 0; i < 300; i += 1) expect(newest.get(`notes:${i}`)).toBe('{"n":1}');
+    expect(new Set(told).size).toBe(told.length);
+    store.close();
+  });
+
+  test("is told when its token can't be honoured: of another store, of the future, or no token at all", async () => {
+    const [store, other] = [openMemoryStore(), openMemoryStore()];
+    await put(store, "notes:1", { n: 1 });
+    const future = `${store.storeId}-999`;
+    for (const since of [
+      await lastToken(other),
+      future,
+      "",
+      "x",
+      `${store.storeId}-1-1`,
+      `${store.storeId}--1`,
+    ]) {
+      const feed = store.subscribe({ capacity: 10, since });
+      expect(feed.lostSince).toBe(true);
+      // Whoever lost its place is told everything there is.
+      expect(await take(feed, 1)).toEqual(['notes:1 {"n":1}']);
+      feed.close();
+    }
+    store.close();
+    other.close();
+  });
+
+  test("sees the end when it closes, and when the store does, also in the middle of a backlog", async () => {
+    const store = openMemoryStore();
+    const since = await lastToken(store);
+    await put(store, "notes:1", { n: 1 });
+    await put(store, "notes:2", { n: 2 });
+    const closed = store.subscribe({ capacity: 10, since });
+    closed.close();
+    expect(await closed.take()).toBeUndefined();
+    const waiting = store.subscribe({ capacity: 10 });
+    const reading = store.subscribe({ capacity: 10, since });
+    expect(await take(reading, 1)).toEqual(['notes:1 {"n":1}']);
+    const untouched = store.subscribe({ capacity: 10, since });
+    const end = waiting.take();
+    store.close();
+    expect(await end).toBeUndefined();
+    for (let i = 0; i < 3; i += 1) await reading.take();
+    expect(await reading.take()).toBeUndefined();
+    expect(await untouched.take()).toBeUndefined();
+  });
+});
+
+test("a token outlives a restart, and no number is given out twice even when its row was lost", async () => {
+  using folder = tempFolder();
+  const path = folder.file("peat.db");
+  const first = openFileStore(path);
+  await put(first.store, "notes:1", { n: 1 });
+  await put(first.store, "notes:2", { n: 2 });
+  const since = await lastToken(first.store);
+  first.store.close();
+  tamper(path, "UPDATE documents SET hash = 'damaged' WHERE key = 'notes:2'");
+  const second = openFileStore(path);
+  expect(second.store.get("notes:2" as never)).toBeUndefined();
+  // Any write makes a group, which sets the damaged row aside.
+  await put(second.store, "notes:1", { n: 1 });
+  second.store.close();
+  const third = openFileStore(path);
+  await put(third.store, "notes:3", { n: 3 });
+  const feed = third.store.subscribe({ capacity: 10, since });
+  expect(feed.lostSince).toBe(false);
+  expect(await take(feed, 1)).toEqual(['notes:3 {"n":3}']);
+  third.store.close();
+});
