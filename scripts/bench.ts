@@ -10,6 +10,7 @@ import { benchRest } from "./bench/rest.ts";
 import { benchStart, EMPTY_START, FULL_START } from "./bench/start.ts";
 import { benchVisible } from "./bench/visible.ts";
 import { benchWrites, writeDocuments } from "./bench/writes.ts";
+import { exitOnSignals } from "./support/at-exit.ts";
 import { findAddon, hostTarget } from "./support/build-targets.ts";
 import { ensureExecutable, meshNodePath } from "./support/executable.ts";
 import { Formation } from "./support/formation.ts";
@@ -104,4 +105,5 @@ async function main(): Promise<number> {
   return 0;
 }
 
+exitOnSignals();
 process.exit(await main());

@@ -1,6 +1,6 @@
 // bun run test: builds the executable when it is stale, runs every test, and ends with one line of counts.
 import { findAddon, hostTarget } from "./support/build-targets.ts";
-import { ensureExecutable } from "./support/executable.ts";
+import { ensureExecutable, executablePath } from "./support/executable.ts";
 import { skipReason, type TestCase, type TestResult } from "./support/junit.ts";
 import { findTestFiles, runTests } from "./support/test-run.ts";
 
@@ -46,6 +46,7 @@ async function main(): Promise<number> {
       ...suite,
       files,
       runTimeoutMs: SUITE_TIMEOUT_MS,
+      env: { PEAT_TEST_EXECUTABLE: executablePath },
       output: "inherit",
     });
     cases.push(...run.cases);

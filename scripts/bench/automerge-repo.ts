@@ -1,7 +1,9 @@
 // The nearest thing on npm: automerge-repo with its websocket server and file storage, given the same work.
+import { rmSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { atExit } from "../support/at-exit.ts";
 import { percentile } from "../support/percentiles.ts";
 import { freeTcpPort } from "../support/ports.ts";
 import { positionReport } from "./documents.ts";
@@ -42,6 +44,8 @@ class RepoProcess {
         },
       },
     );
+    const child = this.#child;
+    child.exited.finally(atExit(() => child.kill("SIGKILL")));
   }
 
   get pid(): number {
@@ -83,6 +87,7 @@ class RepoProcess {
 
 interface World {
   readonly folder: string;
+  readonly forgetFolder: () => void;
   readonly port: number;
   readonly server: RepoProcess;
   readonly writer: RepoProcess;
@@ -91,6 +96,7 @@ interface World {
 
 async function openWorld(): Promise<World> {
   const folder = await mkdtemp(join(tmpdir(), "peat-bench-repo-"));
+  const forgetFolder = atExit(() => rmSync(folder, { recursive: true, force: true }));
   const port = freeTcpPort();
   const server = new RepoProcess("automerge-repo-server.ts", port, join(folder, "server"));
   await server.ready;
@@ -99,7 +105,7 @@ async function openWorld(): Promise<World> {
   const writer = client("writer");
   const reader = client("reader");
   await Promise.all([writer.ready, reader.ready]);
-  return { folder, port, server, writer, reader };
+  return { folder, forgetFolder, port, server, writer, reader };
 }
 
 function failureOf(reply: Reply): string {
@@ -208,5 +214,6 @@ export async function benchAutomergeRepo(plan: Plan, report: Report): Promise<vo
   } finally {
     await Promise.all([world.server, world.writer, world.reader].map((p) => p.stop()));
     await rm(world.folder, { recursive: true, force: true });
+    world.forgetFolder();
   }
 }

@@ -1,8 +1,10 @@
 // A formation on loopback: some processes of the executable that know each other by a static list.
 import { randomBytes } from "node:crypto";
+import { rmSync } from "node:fs";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { atExit } from "./at-exit.ts";
 import { NodeProcess, type NodeProcessOptions } from "./node-process.ts";
 import { freeTcpPort, freeUdpPort } from "./ports.ts";
 import { waitFor } from "./waiting.ts";
@@ -17,10 +19,12 @@ export interface FormationOptions {
 export class Formation {
   readonly folder: string;
   readonly #settings: readonly NodeProcessOptions[];
+  readonly #forgetFolder: () => void;
   readonly #running = new Map<number, NodeProcess>();
 
   private constructor(folder: string, settings: readonly NodeProcessOptions[]) {
     this.folder = folder;
+    this.#forgetFolder = atExit(() => rmSync(folder, { recursive: true, force: true }));
     this.#settings = settings;
   }
 
@@ -119,5 +123,6 @@ export class Formation {
     await Promise.all(this.running.map((node) => node.stop()));
     this.#running.clear();
     await rm(this.folder, { recursive: true, force: true });
+    this.#forgetFolder();
   }
 }

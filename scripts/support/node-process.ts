@@ -1,5 +1,6 @@
 // One process of the compiled executable, started with settings in its environment, watched until its end.
 import { mkdir } from "node:fs/promises";
+import { atExit } from "./at-exit.ts";
 import { BrokerApi } from "./broker-api.ts";
 import { waitFor } from "./waiting.ts";
 
@@ -73,6 +74,8 @@ export class NodeProcess {
       stdout: "pipe",
       stderr: "pipe",
     });
+    const child = this.#child;
+    child.exited.finally(atExit(() => child.kill("SIGKILL")));
     const keep = (line: string): void => {
       this.#lines.push(line);
       if (this.#lines.length > LOG_LINES_KEPT) this.#lines.shift();

@@ -16,6 +16,8 @@ export interface TestRunOptions {
   readonly files: readonly string[];
   readonly testTimeoutMs: number;
   readonly runTimeoutMs: number;
+  /** Added to the environment of the tests. */
+  readonly env?: Readonly<Record<string, string>>;
   /** `failures` is piped, and only of failed tests. */
   readonly output: "inherit" | "failures";
 }
@@ -72,6 +74,7 @@ export async function runTests(options: TestRunOptions): Promise<FinishedTestRun
     ],
     {
       cwd: projectDir,
+      env: { ...Bun.env, ...options.env },
       stdin: "ignore",
       stdout,
       stderr: stdout,
