@@ -292,8 +292,10 @@ function prepare(sqlite: Sqlite, options: DatabaseOptions): void {
   sqlite.exec("PRAGMA busy_timeout = 0");
   // One process, and no shared-memory file: the lock that refuses a second process is SQLite's own.
   sqlite.exec("PRAGMA locking_mode = EXCLUSIVE");
-  // Has to be set before the first table: compaction gives pages back to the file system.
-  sqlite.exec("PRAGMA auto_vacuum = INCREMENTAL");
+  const tables = sqlite.query("SELECT 1 FROM sqlite_schema LIMIT 1").get();
+  // Compaction gives pages back to the file system. It has to be set before the first table, and only then:
+  // it writes each time, and a node on a full disk must still start and be read.
+  if (tables === null) sqlite.exec("PRAGMA auto_vacuum = INCREMENTAL");
   sqlite.exec("PRAGMA journal_mode = WAL");
   sqlite.exec("PRAGMA synchronous = FULL");
   sqlite.exec(`PRAGMA cache_size = -${Math.ceil(options.cacheBytes / 1024)}`);
@@ -304,7 +306,6 @@ function prepare(sqlite: Sqlite, options: DatabaseOptions): void {
     );
   const version = pragma("user_version");
   const application = pragma("application_id");
-  const tables = sqlite.query("SELECT 1 FROM sqlite_schema LIMIT 1").get();
   if (tables !== null && application !== APPLICATION_ID) {
     const sentence = `${options.path} is a database of another program; move it away or set another PEAT_DATA_DIR`;
     throw new Fault("storage_unusable", sentence);

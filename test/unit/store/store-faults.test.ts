@@ -1,0 +1,236 @@
+// What the world does to a store: kills its process, fills its disk, changes its rows behind its back.
+import { Database as Sqlite } from "bun:sqlite";
+import { afterAll, describe, expect, spyOn, test } from "bun:test";
+import { spawnSync } from "node:child_process";
+import { rmSync } from "node:fs";
+import { resolve } from "node:path";
+import { Fault } from "../../../src/base/faults.ts";
+import type { DocumentKey } from "../../../src/store/document-key.ts";
+import type { Store } from "../../../src/store/store.ts";
+import { openFileStore, tamper } from "../../support/file-store.ts";
+import { key, openMemoryStore, put, read } from "../../support/memory-store.ts";
+import { tempFolder } from "../../support/temp-folder.ts";
+
+const KILLED_WRITER = resolve(import.meta.dirname, "../../support/killed-writer.ts");
+
+async function codeOf(write: Promise<unknown>): Promise<string> {
+  return await write.then(
+    () => "done",
+    (error: unknown) => (error instanceof Fault ? error.code : `not a fault: ${error}`),
+  );
+}
+
+describe("a process killed at a commit", () => {
+  async function acknowledgedBy(path: string, commit: number, moment: string) {
+    const child = Bun.spawn([process.execPath, KILLED_WRITER, path, String(commit), moment], {
+      stdout: "pipe",
+      stderr: "inherit",
+    });
+    const text = await new Response(child.stdout).text();
+    await child.exited;
+    expect(child.signalCode).toBe("SIGKILL");
+    const newest = new Map<string, number>();
+    for (const line of text.split("\n").slice(0, -1)) {
+      const [name = "", n] = line.split(" ");
+      newest.set(name, Number(n));
+    }
+    return newest;
+  }
+
+  for (const moment of ["before", "within", "after"]) {
+    test(`has every acknowledged write when it starts again: killed ${moment} commit 1 to 6`, async () => {
+      for (let commit = 1; commit <= 6; commit += 1) {
+        using folder = tempFolder();
+        const path = folder.file("peat.db");
+        const acknowledged = await acknowledgedBy(path, commit, moment);
+        expect(acknowledged.size > 0).toBe(commit > 1);
+        const { store, fatal } = openFileStore(path);
+        for (const [name, n] of acknowledged) {
+          const found = JSON.parse(read(store, name) ?? "null") as { n: number } | null;
+          // One more may be there: committed, and killed before it could be said.
+          expect([n, n + 1]).toContain(found?.n ?? 0);
+        }
+        // What the dead process had begun is no obstacle to the next one's writes.
+        for (const name of ["tracks:0", "notes:0"]) await put(store, name, { n: -1 });
+        expect(read(store, "notes:0")).toBe('{"n":-1}');
+        expect(fatal).toEqual([]);
+        store.close();
+      }
+    }, 60_000);
+  }
+});
+
+const fullDisk = tempFolder();
+const mounted =
+  spawnSync("mount", ["-t", "tmpfs", "-o", "size=900k", "tmpfs", fullDisk.path]).status === 0;
+afterAll(() => {
+  if (mounted) spawnSync("umount", [fullDisk.path]);
+  fullDisk[Symbol.dispose]();
+});
+
+const big = "x".repeat(20_000);
+
+async function fill(store: Store): Promise<void> {
+  await put(store, "notes:kept", { n: 1 });
+  let code = "done";
+  for (let n = 0; n < 200 && code === "done"; n += 1) {
+    code = await codeOf(put(store, `files:${n}`, { big, n }));
+  }
+  expect(code).toBe("storage_full");
+}
+
+/** All writes of a group fail; then room is made, and all is well. */
+async function failAndHeal(
+  store: Store,
+  fatal: readonly Fault[],
+  makeRoom: () => void,
+): Promise<void> {
+  const group = [
+    put(store, "notes:kept", { n: 2 }),
+    put(store, "tracks:new", { big }),
+    put(store, "files:new", { big: big.repeat(10) }),
+  ];
+  expect(await Promise.all(group.map(codeOf))).toEqual(Array(3).fill("storage_full"));
+  expect(read(store, "notes:kept")).toBe('{"n":1}');
+  expect(read(store, "tracks:new")).toBeUndefined();
+  const { documents } = store.summary();
+  makeRoom();
+  expect(await codeOf(put(store, "notes:kept", { n: 3 }))).toBe("done");
+  expect(await codeOf(put(store, "files:new", { big }))).toBe("done");
+  expect(read(store, "notes:kept")).toBe('{"n":3}');
+  expect(store.summary().documents).toBe(documents + 1);
+  expect(fatal).toEqual([]);
+}
+
+describe("a full disk fails every write of the group, and heals when there is room", () => {
+  test.skipIf(!mounted)(
+    "a real one, of 900 KB (needs mount); also after a restart on it",
+    async () => {
+      const ballast = Bun.file(fullDisk.file("ballast"));
+      await Bun.write(ballast, new Uint8Array(500_000));
+      const path = fullDisk.file("peat.db");
+      const first = openFileStore(path);
+      await fill(first.store);
+      first.store.close();
+      const { store, fatal } = openFileStore(path);
+      await failAndHeal(store, fatal, () => rmSync(fullDisk.file("ballast")));
+      store.close();
+      const again = openFileStore(path);
+      expect(read(again.store, "notes:kept")).toBe('{"n":3}');
+      again.store.close();
+    },
+  );
+
+  test("one that SQLite is made to believe in", async () => {
+    const opened: Sqlite[] = [];
+    const { exec } = Sqlite.prototype;
+    const spy = spyOn(Sqlite.prototype, "exec").mockImplementation(function (
+      this: Sqlite,
+      ...args
+    ) {
+      opened.push(this);
+      return exec.apply(this, args);
+    });
+    const fatal: Fault[] = [];
+    const store = openMemoryStore({ onFatal: (fault) => fatal.push(fault) });
+    spy.mockRestore();
+    const [sqlite] = opened;
+    sqlite?.exec("PRAGMA max_page_count = 60");
+    await fill(store);
+    await failAndHeal(store, fatal, () => sqlite?.exec("PRAGMA max_page_count = 100000"));
+    store.close();
+  });
+});
+
+describe("a row that was changed behind the store's back", () => {
+  const damages = [
+    `UPDATE documents SET json = '{"n":2}' WHERE key = '$'`,
+    "UPDATE documents SET state = zeroblob(length(state)) WHERE key = '$'",
+    "UPDATE documents SET hash = '00000000000000000000000000000000' WHERE key = '$'",
+    "UPDATE documents SET deleted = 1 WHERE key = '$'",
+  ];
+
+  async function damaged(path: string, sql: string, name: string): Promise<void> {
+    const { store } = openFileStore(path);
+    await put(store, name, { n: 1 });
+    await put(store, "tracks:good", { n: 1 });
+    store.close();
+    tamper(path, sql.replace("$", name));
+  }
+
+  for (const sql of damages) {
+    test(`is set aside, named, leaves the sums, and can be filled again: ${sql.slice(21, 50)}`, async () => {
+      using folder = tempFolder();
+      const path = folder.file("peat.db");
+      await damaged(path, sql, "notes:1");
+      const { store, fatal } = openFileStore(path);
+      const told: DocumentKey[] = [];
+      const isTold = new Promise<void>((resolveTold) => {
+        store.onDamage((damagedKey) => {
+          told.push(damagedKey);
+          resolveTold();
+        });
+      });
+      expect(read(store, "notes:1")).toBeUndefined();
+      await isTold;
+      expect(told).toEqual([key("notes:1")]);
+      expect(store.summary()).toMatchObject({ documents: 1, tombstones: 0 });
+      expect(read(store, "tracks:good")).toBe('{"n":1}');
+      await put(store, "notes:1", { n: 3 });
+      store.close();
+      const again = openFileStore(path);
+      expect(read(again.store, "notes:1")).toBe('{"n":3}');
+      expect(fatal).toEqual([]);
+      again.store.close();
+      const sqlite = new Sqlite(path);
+      const aside = sqlite.query<{ why: string; key: string }, []>(
+        "SELECT why, key FROM set_aside",
+      );
+      expect(aside.all()).toEqual([{ why: "damaged", key: "notes:1" }]);
+      sqlite.close();
+    });
+  }
+
+  test("is found by a list, and by a write to it", async () => {
+    for (const find of ["list", "write"]) {
+      using folder = tempFolder();
+      const path = folder.file("peat.db");
+      await damaged(path, `UPDATE documents SET json = '{"n":2}' WHERE key = '$'`, "tracks:1");
+      const { store } = openFileStore(path);
+      if (find === "list") {
+        expect(store.list("tracks", { limit: 10 }).map(({ id }) => id)).toEqual(["good"]);
+      } else await put(store, "tracks:1", { n: 3 });
+      await put(store, "tracks:other", {});
+      expect(store.summary().documents).toBe(find === "list" ? 2 : 3);
+      store.close();
+    }
+  });
+
+  test("of a history that was written in this very start does not make this node's changes clash", async () => {
+    using folder = tempFolder();
+    const opened: Sqlite[] = [];
+    const { exec } = Sqlite.prototype;
+    const spy = spyOn(Sqlite.prototype, "exec").mockImplementation(function (
+      this: Sqlite,
+      ...args
+    ) {
+      opened.push(this);
+      return exec.apply(this, args);
+    });
+    const { store, fatal } = openFileStore(folder.file("peat.db"));
+    spy.mockRestore();
+    const peer = openMemoryStore({ nodeName: "node-b" });
+    await put(store, "notes:1", { a: 1 });
+    const sent = store.stateFor(key("notes:1"));
+    opened[0]?.exec("UPDATE documents SET json = '{}'");
+    await put(store, "notes:1", { b: 2 });
+    // The peer has what the damage took; both are changes of this process start.
+    if (sent !== undefined) await peer.merge({ key: key("notes:1"), ...sent }, "node-a");
+    const back = peer.stateFor(key("notes:1"));
+    if (back !== undefined) await store.merge({ key: key("notes:1"), ...back }, "node-b");
+    expect(read(store, "notes:1")).toBe('{"a":1,"b":2}');
+    expect(fatal).toEqual([]);
+    store.close();
+    peer.close();
+  });
+});
