@@ -3,6 +3,7 @@ import { type Clock, within } from "../base/clock.ts";
 import { messageOf } from "../base/faults.ts";
 import { getLog } from "../base/log.ts";
 import type { IncomingLink, Link, Network } from "./link.ts";
+import { CLOSE } from "./membership.ts";
 
 const log = getLog("peat_mesh::peer_connector");
 
@@ -68,9 +69,15 @@ export class Acceptor {
     this.#unproved += 1;
     this.#perAddress.set(address, fromHere + 1);
     try {
-      const link = await within(this.#context.clock, HANDSHAKE_MS, incoming.accept(), LATE);
-      if (link === LATE) this.#tell(address, "handshake took too long");
-      else await this.#context.arrived(link);
+      const accepting = incoming.accept();
+      const link = await within(this.#context.clock, HANDSHAKE_MS, accepting, LATE);
+      if (link === LATE) {
+        this.#tell(address, "handshake took too long");
+        // It no longer counts as one of the few, so it must not come in after all.
+        void accepting
+          .then((late) => late.close(CLOSE.authFailed.code, CLOSE.authFailed.reason))
+          .catch(() => undefined);
+      } else await this.#context.arrived(link);
     } catch (error) {
       this.#tell(address, messageOf(error));
     } finally {

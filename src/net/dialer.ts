@@ -26,6 +26,8 @@ const log = getLog("peat_mesh::peer_connector");
 /** A dial is given up by the transport after 30 s; a new one beside it is begun after this. */
 const ATTEMPT_MS = 3_000;
 const ATTEMPTS_MAX = 4;
+/** A connection that ends sooner was no success: its peer turned it away, and would do so again. */
+const SETTLED_MS = 5_000;
 /** A peer without our protocol is asked again after this. */
 const NO_PROTOCOL_MS = 60 * 60 * 1000;
 const PEERS_MAX = 4096;
@@ -66,6 +68,8 @@ interface Entry {
   readonly abort: AbortController;
   ids: readonly EndpointId[];
   failures: number;
+  /** Connections one after the other that ended at once. */
+  shortLived: number;
   lastFailure: string | undefined;
   /** Ends a wait: something new is known. */
   wake: () => void;
@@ -125,6 +129,7 @@ export class Dialer {
       abort: new AbortController(),
       ids: this.#idsOf(peer.identity),
       failures: 0,
+      shortLived: 0,
       lastFailure: undefined,
       wake: () => undefined,
     };
@@ -166,22 +171,24 @@ export class Dialer {
 
   async #dialForever(entry: Entry): Promise<void> {
     const { signal } = entry.abort;
-    const { random } = this.#context;
+    const { clock, random, isConnected, disconnected } = this.#context;
     while (!signal.aborted) {
       const peer = {
         name: entry.identity.kind === "name" ? entry.identity.name : undefined,
         ids: entry.ids,
       };
-      if (this.#context.isConnected(peer)) {
-        entry.failures = 0;
-        entry.lastFailure = undefined;
-        await Promise.race([this.#context.disconnected(peer), aborted(signal)]);
-        // Both ends notice; whoever is quicker dials, the other mostly finds the link there again.
-        await this.#wait(entry, backoffMs(0, random()));
-        continue;
+      if (!isConnected(peer)) {
+        const waitMs = await this.#attempt(entry);
+        if (waitMs > 0) await this.#wait(entry, waitMs);
+        if (waitMs > 0 || isConnected(peer)) continue;
       }
-      const waitMs = await this.#attempt(entry);
-      if (waitMs > 0) await this.#wait(entry, waitMs);
+      const since = clock.monotonic();
+      entry.failures = 0;
+      entry.lastFailure = undefined;
+      await Promise.race([disconnected(peer), aborted(signal)]);
+      entry.shortLived = clock.monotonic() - since < SETTLED_MS ? entry.shortLived + 1 : 0;
+      // Both ends notice; whoever is quicker dials, the other mostly finds the link there again.
+      await this.#wait(entry, backoffMs(entry.shortLived, random()));
     }
   }
 
@@ -233,6 +240,7 @@ export class Dialer {
   }
 
   async #wait(entry: Entry, delayMs: number): Promise<void> {
+    if (entry.abort.signal.aborted) return;
     const woken = new Promise<void>((resolve) => {
       entry.wake = resolve;
     });

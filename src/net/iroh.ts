@@ -22,6 +22,7 @@ import {
   type LinkPath,
   type Network,
 } from "./link.ts";
+import { CLOSE } from "./membership.ts";
 
 export interface IrohOptions {
   /** Ed25519 seed, 32 bytes. */
@@ -63,8 +64,7 @@ export async function openIrohNetwork(options: IrohOptions): Promise<Network> {
     alive.add(endpoint);
     return new IrohNetwork(endpoint);
   } catch (cause) {
-    // The library's own source paths say nothing to anybody here.
-    const told = messageOf(cause).replace(/\s*\(\/[^()]*(?:\([^()]*\))?[^()]*\)/g, "");
+    const told = withoutPlaces(messageOf(cause));
     const sentence = `UDP address ${options.bindAddress} can't be bound (${told}); set another PEAT_IROH_BIND_PORT`;
     throw new Fault("address_unavailable", sentence, {}, cause);
   }
@@ -113,11 +113,17 @@ class IrohNetwork implements Network {
 
 /** The reason stands in the lines below the first, the innermost last. */
 function dialReason(text: string): string {
-  const lines = text
+  const [told = ""] = text.split(/\n\s*Stack backtrace/, 1);
+  const lines = told
     .split("\n")
     .map((line) => line.replace(/^\s*(?:\d+:|at .*|Caused by:)?\s*/, "").trim())
     .filter((line) => line !== "");
-  return lines.slice(0, 4).join(": ").slice(0, 300);
+  return withoutPlaces(lines.slice(0, 4).join(": ")).slice(0, 300);
+}
+
+/** The library's own source paths say nothing to anybody here. */
+function withoutPlaces(text: string): string {
+  return text.replace(/\s*\(\/[^()]*(?:\([^()]*\))?[^()]*\)/g, "");
 }
 
 async function remoteAddressOf(incoming: Incoming): Promise<string | undefined> {
@@ -163,6 +169,11 @@ class IrohLink implements Link {
     this.remoteId = parseEndpointId(connection.remoteId().toString());
     this.alpn = fromUtf8(Uint8Array.from(connection.alpn()));
     alive.add(connection);
+    // Streams in one direction belong to no dialect, and nobody would ever read them.
+    connection.acceptUni().then(
+      () => this.close(CLOSE.protocol.code, CLOSE.protocol.reason),
+      () => undefined,
+    );
     this.ended = connection.closed().then((text) => {
       alive.delete(connection);
       return this.#closed ?? parseEnd(text);

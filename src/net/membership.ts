@@ -70,6 +70,7 @@ async function exchange(link: Link, own: Hello, formation: Formation): Promise<M
   const isOutgoing = link.direction === "outgoing";
   const stream = isOutgoing ? await link.openStream() : await link.acceptStream();
   if (stream === undefined) throw new Fault("peer_refused", "left without a word");
+  refuseMoreStreams(link);
   if (isOutgoing) await stream.write(greeting);
   const hello = await readHello(stream);
   const name = parseNodeName(hello.name);
@@ -80,6 +81,13 @@ async function exchange(link: Link, own: Hello, formation: Formation): Promise<M
   // Only a member hears who we are.
   if (!isOutgoing) await stream.write(greeting);
   return { link, stream, name, hello, tag };
+}
+
+/** What is sent on streams that nobody reads would stay in memory: there is one, and that is all. */
+function refuseMoreStreams(link: Link): void {
+  void link.acceptStream().then((more) => {
+    if (more !== undefined) link.close(CLOSE.protocol.code, CLOSE.protocol.reason);
+  });
 }
 
 async function readHello(stream: ByteStream): Promise<Hello> {

@@ -55,13 +55,16 @@ export class Intake {
 
   /** Resolves when the peer may be read from again. */
   async room(): Promise<void> {
+    if (this.#waitingBytes <= WAITING_BYTES_MAX) return;
     const { signal } = this.#context;
+    const stop = () => this.#wake();
+    signal.addEventListener("abort", stop, { once: true });
     while (this.#waitingBytes > WAITING_BYTES_MAX && !signal.aborted) {
       await new Promise<void>((resolve) => {
         this.#wake = resolve;
-        signal.addEventListener("abort", () => resolve(), { once: true });
       });
     }
+    signal.removeEventListener("abort", stop);
   }
 
   async #merge(incoming: IncomingState): Promise<void> {

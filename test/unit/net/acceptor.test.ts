@@ -1,0 +1,157 @@
+// Connections that arrive: how many may be unproved at a time, from where, for how long, and what the log says.
+import { describe, expect, test } from "bun:test";
+import { Random } from "../../../scripts/model/random.ts";
+import { parseEndpointId } from "../../../src/identity/peer.ts";
+import { Acceptor } from "../../../src/net/acceptor.ts";
+import type { IncomingLink, Link } from "../../../src/net/link.ts";
+import { ALPN_NATIVE } from "../../../src/wire/hello.ts";
+import { type MemoryEndpoint, MemoryNet } from "../../support/memory-network.ts";
+import { LogLines } from "../../support/start-node.ts";
+import { VirtualClock } from "../../support/virtual-clock.ts";
+
+const idOf = (n: number) => parseEndpointId(n.toString(16).padStart(64, "0"));
+
+/** A node that admits nobody until it is told to, and as many others as a test wants. */
+function world() {
+  const clock = new VirtualClock();
+  const net = new MemoryNet({ clock, random: new Random(1) });
+  const node = net.open({ id: idOf(1), address: "10.0.0.1:1", alpns: [ALPN_NATIVE] });
+  const arrived: { link: Link; prove: () => void; refuse: (reason: string) => void }[] = [];
+  const acceptor = new Acceptor({
+    network: node,
+    clock,
+    arrived: (link) =>
+      new Promise((resolve, reject) => {
+        arrived.push({ link, prove: resolve, refuse: (reason) => reject(new Error(reason)) });
+      }),
+  });
+  void acceptor.run();
+  let count = 1;
+  const connect = (host: string): { from: MemoryEndpoint; outcome: Promise<string> } => {
+    count += 1;
+    const address = `${host}:${count}`;
+    const from = net.open({ id: idOf(count), address, alpns: [ALPN_NATIVE] });
+    const dial = from.dial({ id: node.id, addresses: ["10.0.0.1:1"] }, ALPN_NATIVE);
+    const outcome = dial.then(
+      () => "let in",
+      (error: unknown) => String(error),
+    );
+    return { from, outcome };
+  };
+  return { clock, node, acceptor, arrived, connect };
+}
+
+test("eight unproved connections of one address are let in, the ninth is refused", async () => {
+  const { clock, arrived, connect, acceptor } = world();
+  const dials = Array.from({ length: 9 }, () => connect("10.0.0.2"));
+  await clock.advance(100);
+  expect(arrived.length).toBe(8);
+  expect(await dials[8]?.outcome).toContain("connection refused");
+  expect(acceptor.refused).toBe(1);
+  // Another address is not concerned.
+  connect("10.0.0.3");
+  await clock.advance(100);
+  expect(arrived.length).toBe(9);
+});
+
+test("64 unproved connections are let in, wherever they come from, and not one more", async () => {
+  const { clock, arrived, connect } = world();
+  for (let n = 0; n < 70; n += 1) connect(`10.0.1.${n}`);
+  await clock.advance(100);
+  expect(arrived.length).toBe(64);
+});
+
+test.each(["proved", "refused"])("a connection that is %s makes room for another", async (how) => {
+  const { clock, arrived, connect } = world();
+  for (let n = 0; n < 8; n += 1) connect("10.0.0.2");
+  await clock.advance(100);
+  if (how === "proved") arrived[0]?.prove();
+  else arrived[0]?.refuse("no hello");
+  connect("10.0.0.2");
+  connect("10.0.0.2");
+  await clock.advance(100);
+  expect(arrived.length).toBe(9);
+});
+
+test("ports don't count, brackets do: an IPv6 address is one address", async () => {
+  const { clock, arrived, connect } = world();
+  for (let n = 0; n < 10; n += 1) connect("[fd00::1]");
+  await clock.advance(100);
+  expect(arrived.length).toBe(8);
+});
+
+test("refusals are told at most every ten seconds, with their number and the reason of the last", async () => {
+  using log = new LogLines();
+  const { clock, arrived, connect } = world();
+  for (let second = 0; second < 30; second += 1) {
+    for (let n = 0; n < 20; n += 1) {
+      connect("10.0.0.2");
+      await clock.advance(50);
+      arrived.at(-1)?.refuse("began with something else than a hello");
+    }
+  }
+  const lines = log.with("Connection refused");
+  expect(lines.length).toBe(3);
+  expect(lines[0]).toContain(
+    "address=10.0.0.2 cause=began with something else than a hello refused_so_far=1",
+  );
+  expect(lines[2]).toContain("refused_so_far=401");
+});
+
+describe("a handshake that takes too long", () => {
+  /** A connection whose handshake ends when the test says so. */
+  function slowWorld() {
+    const clock = new VirtualClock();
+    let finish: (link: Link) => void = () => undefined;
+    const incoming: IncomingLink = {
+      remoteAddress: "10.0.0.2:5",
+      accept: () =>
+        new Promise((resolve) => {
+          finish = resolve;
+        }),
+      refuse: async () => undefined,
+    };
+    const waiting = [incoming];
+    const net = new MemoryNet({ clock, random: new Random(1) });
+    const node = net.open({ id: idOf(1), address: "10.0.0.1:1", alpns: [ALPN_NATIVE] });
+    const peer = net.open({ id: idOf(2), address: "10.0.0.2:5", alpns: [ALPN_NATIVE] });
+    const arrived: Link[] = [];
+    const network = {
+      id: node.id,
+      boundAddresses: node.boundAddresses,
+      dial: () => Promise.reject(new Error("it only listens")),
+      nextIncoming: async () => waiting.shift() ?? (await node.nextIncoming()),
+      close: () => node.close(),
+    };
+    const acceptor = new Acceptor({
+      network,
+      clock,
+      arrived: async (link) => void arrived.push(link),
+    });
+    void acceptor.run();
+    return { clock, peer, node, arrived, acceptor, finish: (link: Link) => finish(link) };
+  }
+
+  test("is given up after ten seconds, and closed if it ends after all", async () => {
+    const { clock, peer, node, arrived, acceptor, finish } = slowWorld();
+    await clock.advance(10_001);
+    expect(acceptor.refused).toBe(1);
+    const dial = peer.dial({ id: node.id, addresses: ["10.0.0.1:1"] }, ALPN_NATIVE);
+    await clock.advance(100);
+    const late = await dial;
+    arrived.length = 0;
+    finish(late);
+    await clock.advance(100);
+    expect(arrived).toEqual([]);
+    expect(await late.ended).toMatchObject({ by: "us", code: 1 });
+  });
+});
+
+test("once closed it refuses all", async () => {
+  const { clock, acceptor, arrived, connect } = world();
+  acceptor.close();
+  const { outcome } = connect("10.0.0.2");
+  await clock.advance(100);
+  expect(await outcome).toContain("connection refused");
+  expect(arrived).toEqual([]);
+});
