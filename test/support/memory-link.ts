@@ -87,10 +87,15 @@ class Route {
     const [first] = this.#flight;
     if (first === undefined) return;
     const { clock } = this.#context;
-    this.#cancel = clock.after(first.at - clock.monotonic(), () => {
+    this.#cancel = clock.after(Math.max(0, first.at - clock.monotonic()), () => {
       if (this.#context.isCut()) return;
-      this.#flight.shift();
-      first.arrive();
+      const now = clock.monotonic();
+      for (let next = this.#flight[0]; next !== undefined; next = this.#flight[0]) {
+        // The one that the timer was for has arrived, however the clock rounds.
+        if (next !== first && next.at > now) break;
+        this.#flight.shift();
+        next.arrive();
+      }
       this.#wait();
     });
   }
@@ -124,8 +129,10 @@ class Pipe {
       const failure = this.#failure ?? this.#stopped;
       if (failure !== undefined) throw failure;
       if (this.#hasFinished) throw new Error("the stream is finished");
-      const room = this.#context.path.windowBytes - this.#used;
-      if (room <= 0) {
+      const { windowBytes } = this.#context.path;
+      const room = windowBytes - this.#used;
+      // In large pieces: a reader of single bytes must not make a writer of them.
+      if (room < Math.min(copy.length - offset, windowBytes / 2)) {
         await new Promise<void>((resolve) => this.#waitingWriters.push(resolve));
         continue;
       }
