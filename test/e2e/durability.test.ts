@@ -1,0 +1,27 @@
+// Ten kills of the compiled executable; a hundred by `bun scripts/durability.ts`.
+import { beforeAll, expect, test } from "bun:test";
+import { DurabilityRun } from "../../scripts/model/durability-rounds.ts";
+import { findAddon, hostTarget } from "../../scripts/support/build-targets.ts";
+import { ensureExecutable, meshNodePath } from "../../scripts/support/executable.ts";
+
+const ROUNDS = 10;
+
+beforeAll(async () => {
+  const addon = await findAddon(hostTarget());
+  if (typeof addon === "string") throw new Error(addon);
+  await ensureExecutable(addon);
+}, 120_000);
+
+test("every write that was acknowledged before SIGKILL is there after the restart", async () => {
+  const results = await DurabilityRun.run({
+    executable: meshNodePath,
+    rounds: ROUNDS,
+    seed: 20_261_121,
+    told: () => undefined,
+  });
+  expect(results.flatMap(({ lost }) => lost)).toEqual([]);
+  const acknowledged = results.reduce((sum, result) => sum + result.acknowledged, 0);
+  expect(acknowledged).toBeGreaterThan(ROUNDS * 10);
+  // Some kill must have met a write under way, or they all came too late to prove anything.
+  expect(results.some(({ underWay }) => underWay > 0)).toBe(true);
+}, 120_000);
