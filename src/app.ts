@@ -33,7 +33,7 @@ const DEFAULT_CACHE_BYTES = 16 * 1024 * 1024;
 const CRDT_CACHE_BYTES = 4 * 1024 * 1024;
 
 /** Longest time of each stop step. Their sum is below TimeoutStopSec and terminationGracePeriodSeconds. */
-export const STOP_DEADLINES_MS = { discovery: 400, broker: 400, sync: 500, network: 500 } as const;
+const STOP_DEADLINES_MS = { discovery: 400, broker: 400, sync: 500, network: 500 } as const;
 
 export interface RunningApp {
   /** Resolves when the node ends by itself, with what ended it, and after stop(). */

@@ -18,6 +18,7 @@ import {
 import { Assemblies } from "./assembly.ts";
 import { Intake } from "./intake.ts";
 import { Outbox, type OutboxItem } from "./outbox.ts";
+import { Probes } from "./probe.ts";
 import {
   answerCompare,
   answerLeaves,
@@ -49,9 +50,6 @@ const GATHER_DOCUMENTS = 64;
 const GATHER_MS = 5;
 const STREAM_END_MS = 1_000;
 const DRAIN_POLL_MS = 5;
-/** Bounds of the wait for an answer to a probe, which is five round trips. */
-const PROBE_MIN_MS = 300;
-const PROBE_MS = 1_500;
 /** Held changes that are named one by one; more of them are settled by sums. */
 const NAMED_MAX = 64;
 
@@ -74,6 +72,7 @@ export class Session {
   readonly #outbox: Outbox;
   readonly #window: Window;
   readonly #assemblies = new Assemblies();
+  readonly #probes: Probes;
   readonly #abort = new AbortController();
   readonly #intake: Intake;
   #neighbours: ReadonlySet<string> = new Set();
@@ -82,7 +81,6 @@ export class Session {
   #isPeerCatchingUp = false;
   #agreedRoot: string | undefined;
   #lastCompared: number;
-  #pongs = new Map<number, () => void>();
   #wakeWriter: (() => void) | undefined;
   #cancelGather: (() => void) | undefined;
 
@@ -94,6 +92,7 @@ export class Session {
     this.#context = context;
     this.#outbox = new Outbox(context.store, context.clock);
     this.#window = new Window(context.clock);
+    this.#probes = new Probes(context.clock);
     this.#intake = new Intake({
       store: context.store,
       clock: context.clock,
@@ -128,10 +127,6 @@ export class Session {
     return this.#agreedRoot !== undefined && this.#agreedRoot === rootText(this.#store);
   }
 
-  get hasAgreedOnce(): boolean {
-    return this.#agreedRoot !== undefined;
-  }
-
   /** Documents of the peer that could not be joined, with the reason. */
   get stuck(): ReadonlyMap<string, string> {
     return this.#intake.stuck;
@@ -159,18 +154,9 @@ export class Session {
   }
 
   /** Whether the peer answers on this link. */
-  async probe(): Promise<boolean> {
-    const nonce = Math.floor(Math.random() * 2 ** 32);
-    const answered = new Promise<boolean>((resolve) => {
-      this.#pongs.set(nonce, () => resolve(true));
-    });
-    this.#send({ type: "ping", nonce });
-    const rttMs = this.link.path().rttMs ?? PROBE_MS;
-    const patienceMs = Math.min(PROBE_MS, Math.max(PROBE_MIN_MS, 5 * rttMs));
-    const late = sleep(this.#clock, patienceMs, this.#abort.signal).then(() => false);
-    const result = await Promise.race([answered, late]);
-    this.#pongs.delete(nonce);
-    return result;
+  probe(): Promise<boolean> {
+    const send = (nonce: number) => this.#send({ type: "ping", nonce });
+    return this.#probes.ask(send, this.link.path().rttMs, this.#abort.signal);
   }
 
   /** Resolves once the peer has acknowledged all that it is to have, or after `withinMs`. */
@@ -283,7 +269,7 @@ export class Session {
         this.#send({ type: "pong", nonce: message.nonce });
         return;
       case "pong":
-        this.#pongs.get(message.nonce)?.();
+        this.#probes.answered(message.nonce);
     }
   }
 

@@ -1,0 +1,39 @@
+// Asking a peer whether it still answers on this link: a ping, and how long to wait for its pong.
+import { type Clock, sleep } from "../base/clock.ts";
+
+/** Bounds of the wait, which is five round trips. */
+const WAIT_MS_MIN = 300;
+const WAIT_MS_MAX = 1_500;
+
+export class Probes {
+  readonly #clock: Clock;
+  readonly #waiting = new Map<number, () => void>();
+  #nonce = 0;
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  /** True if a pong comes in time; false otherwise, or when `signal` aborts. */
+  async ask(
+    send: (nonce: number) => void,
+    rttMs: number | undefined,
+    signal: AbortSignal,
+  ): Promise<boolean> {
+    this.#nonce = (this.#nonce + 1) >>> 0;
+    const nonce = this.#nonce;
+    const answered = new Promise<boolean>((resolve) => {
+      this.#waiting.set(nonce, () => resolve(true));
+    });
+    send(nonce);
+    const waitMs = Math.min(WAIT_MS_MAX, Math.max(WAIT_MS_MIN, 5 * (rttMs ?? WAIT_MS_MAX)));
+    const late = sleep(this.#clock, waitMs, signal).then(() => false);
+    const result = await Promise.race([answered, late]);
+    this.#waiting.delete(nonce);
+    return result;
+  }
+
+  answered(nonce: number): void {
+    this.#waiting.get(nonce)?.();
+  }
+}
