@@ -41,6 +41,9 @@ function pipe() {
   return { reader, writer };
 }
 
+/** More than a pipe of Linux holds. */
+const PIPE_BYTES = 128 * 1024;
+
 test("a non-blocking pipe gets as much as it takes, and the rest when it takes more", async () => {
   const { reader, writer } = pipe();
   const output = new DescriptorOutput(writer);
@@ -61,7 +64,8 @@ test("a non-blocking pipe gets as much as it takes, and the rest when it takes m
       // Empty for the moment: the writer needs a turn of the event loop.
       await new Promise((resolve) => setImmediate(resolve));
     }
-    if (received.length < text.length) expect(isFlushed).toBe(false);
+    // What the pipe itself holds has left the process already.
+    if (received.length < text.length - PIPE_BYTES) expect(isFlushed).toBe(false);
   }
   await flushed;
   expect(received === `${text}end`).toBe(true);
