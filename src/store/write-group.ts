@@ -85,6 +85,9 @@ export interface GroupContext {
 const HISTORY_BYTES_MAX = 24 * 1024 * 1024;
 /** Clocks may differ by this much before it is told. */
 const FUTURE_MS_MAX = 5 * 60 * 1000;
+/** Beyond these a peer's state is refused: a few writes on top of it, and its numbers would no longer fit. */
+const FOREIGN_N_MAX = 2 ** 53 - 2 ** 43;
+const FOREIGN_LIFE_MAX = 0xffff_0000;
 /** Peers' values may nest deeper than local writes may; this only protects the stack. */
 const FOREIGN_DEPTH_MAX = 1000;
 
@@ -193,6 +196,7 @@ export class WriteGroup {
   /** Joins what a peer sent. Throws Fault `wire_invalid` for bytes that are no state. */
   merge(entry: Entry, incoming: IncomingState, origin: string): MergeOutcome {
     const theirs = decodeState(incoming.bytes);
+    checkNumbers(theirs);
     if (theirs.form === "latest") {
       checkForeign(theirs);
       this.#checkClock(theirs, origin);
@@ -337,6 +341,11 @@ function checkBodySize(bytes: number, bytesMax: number): void {
   if (bytes <= bytesMax) return;
   const sentence = `document of ${bytes} bytes exceeds the limit of ${bytesMax} (PEAT_DOCUMENT_BYTES_MAX)`;
   throw new Fault("payload_too_large", sentence);
+}
+
+function checkNumbers(state: State): void {
+  if (highestN(state) <= FOREIGN_N_MAX && state.life <= FOREIGN_LIFE_MAX) return;
+  throw new Fault("wire_invalid", "a stamp or a life is at the end of its numbers");
 }
 
 /** A latest state's texts are spliced into answers as they are, so they have to be what they claim to be. */
