@@ -167,6 +167,14 @@ async function benchCatchUpThere(
   report: Report,
   urls: readonly string[],
 ): Promise<void> {
+  const { limitMs } = plan;
+  const fetchAll: Command = { kind: "fetch", urls, lanes: MANY_CLIENTS, limitMs };
+  // The writer's documents reach the server behind its back; the newcomer's time begins when they are there.
+  const there = await world.server.ask(fetchAll, limitMs);
+  if (there.kind !== "fetched") throw new Error(failureOf(there));
+  if (there.arrived < urls.length) {
+    report.note("documents on the server", `${there.arrived} after ${limitMs / 1000} s`);
+  }
   const newcomer = new RepoProcess(
     "automerge-repo-client.ts",
     world.port,

@@ -4,6 +4,7 @@ import { WebSocketServerAdapter } from "@automerge/automerge-repo-network-websoc
 import { NodeFSStorageAdapter } from "@automerge/automerge-repo-storage-nodefs";
 import { WebSocketServer } from "ws";
 import { tell } from "./messages.ts";
+import { obeyRequests } from "./obey.ts";
 
 const [port = "", folder = ""] = process.argv.slice(2);
 const server = new WebSocketServer({ host: "127.0.0.1", port: Number(port) });
@@ -16,4 +17,5 @@ const repo = new Repo({
   // Documents are given to whoever asks, and pushed to nobody who has not.
   sharePolicy: async () => false,
 });
+obeyRequests(repo);
 process.on("disconnect", () => repo.shutdown().finally(() => process.exit(0)));
