@@ -195,7 +195,7 @@ class World<S> {
 }
 
 /** One history; the same seed and rules give the same verdict. */
-export function runHistory<S>(rules: Rules<S>, seed: number): Verdict {
+function runHistory<S>(rules: Rules<S>, seed: number): Verdict {
   try {
     return { seed, ...new World(rules, seed).run() };
   } catch (error) {

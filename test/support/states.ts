@@ -104,7 +104,7 @@ export function randomState(random: Random, pool: HistoryPool, historyPercent: n
   return { form: "history", life, born, chunks: pool.pick(random) };
 }
 
-export function stateHash(state: State): StateHash {
+function stateHash(state: State): StateHash {
   return state.form === "history"
     ? hashHistory(state, headsOf(state))
     : hashBytes(encodeState(state));

@@ -10,6 +10,7 @@ import { HistoryPool, observe, randomState, startId } from "../../support/states
 const STATES = process.env["PEAT_TEST_FULL"] === "1" ? 120_000 : 20_000;
 const TRIPLES = Math.ceil(STATES / 3);
 const HISTORY_PERCENT = 6;
+const FULL_RUN_MS = 120_000;
 
 function firstBroken(law: (a: State, b: State, c: State) => boolean): string {
   const random = new Random(3);
@@ -42,27 +43,39 @@ const tombstone: DeletedState = {
 };
 
 describe(`join, over ${TRIPLES * 3} random states`, () => {
-  test("the order of two does not matter", () => {
-    expect(firstBroken((a, b) => observe(join(a, b)) === observe(join(b, a)))).toBe("none");
-  });
+  test(
+    "the order of two does not matter",
+    () => {
+      expect(firstBroken((a, b) => observe(join(a, b)) === observe(join(b, a)))).toBe("none");
+    },
+    FULL_RUN_MS,
+  );
 
-  test("the grouping of three does not matter", () => {
-    const law = (a: State, b: State, c: State) =>
-      observe(join(join(a, b), c)) === observe(join(a, join(b, c)));
-    expect(firstBroken(law)).toBe("none");
-  });
+  test(
+    "the grouping of three does not matter",
+    () => {
+      const law = (a: State, b: State, c: State) =>
+        observe(join(join(a, b), c)) === observe(join(a, join(b, c)));
+      expect(firstBroken(law)).toBe("none");
+    },
+    FULL_RUN_MS,
+  );
 
-  test("what is in already changes nothing", () => {
-    const law = (a: State, b: State) => {
-      const joined = observe(join(a, b));
-      return (
-        observe(join(a, a)) === observe(a) &&
-        observe(join(join(a, b), b)) === joined &&
-        observe(join(a, join(a, b))) === joined
-      );
-    };
-    expect(firstBroken(law)).toBe("none");
-  });
+  test(
+    "what is in already changes nothing",
+    () => {
+      const law = (a: State, b: State) => {
+        const joined = observe(join(a, b));
+        return (
+          observe(join(a, a)) === observe(a) &&
+          observe(join(join(a, b), b)) === joined &&
+          observe(join(a, join(a, b))) === joined
+        );
+      };
+      expect(firstBroken(law)).toBe("none");
+    },
+    FULL_RUN_MS,
+  );
 });
 
 test("the laws are refused to a join that forgets the floor", () => {

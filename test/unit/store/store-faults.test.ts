@@ -1,9 +1,8 @@
 // What the world does to a store: kills its process, fills its disk, changes its rows behind its back.
 import { Database as Sqlite } from "bun:sqlite";
 import { afterAll, describe, expect, spyOn, test } from "bun:test";
-import { spawnSync } from "node:child_process";
 import { rmSync } from "node:fs";
-import { resolve } from "node:path";
+import { fileURLToPath } from "node:url";
 import { Fault } from "../../../src/base/faults.ts";
 import type { DocumentKey } from "../../../src/store/document-key.ts";
 import type { Store } from "../../../src/store/store.ts";
@@ -11,7 +10,7 @@ import { openFileStore, tamper } from "../../support/file-store.ts";
 import { key, openMemoryStore, put, read } from "../../support/memory-store.ts";
 import { tempFolder } from "../../support/temp-folder.ts";
 
-const KILLED_WRITER = resolve(import.meta.dirname, "../../support/killed-writer.ts");
+const KILLED_WRITER = fileURLToPath(import.meta.resolve("../../support/killed-writer.ts"));
 
 async function codeOf(write: Promise<unknown>): Promise<string> {
   return await write.then(
@@ -62,9 +61,9 @@ describe("a process killed at a commit", () => {
 
 const fullDisk = tempFolder();
 const mounted =
-  spawnSync("mount", ["-t", "tmpfs", "-o", "size=900k", "tmpfs", fullDisk.path]).status === 0;
+  Bun.spawnSync(["mount", "-t", "tmpfs", "-o", "size=900k", "tmpfs", fullDisk.path]).exitCode === 0;
 afterAll(() => {
-  if (mounted) spawnSync("umount", [fullDisk.path]);
+  if (mounted) Bun.spawnSync(["umount", fullDisk.path]);
   fullDisk[Symbol.dispose]();
 });
 
