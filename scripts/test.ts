@@ -46,7 +46,7 @@ async function main(): Promise<number> {
       ...suite,
       files,
       runTimeoutMs: SUITE_TIMEOUT_MS,
-      env: { PEAT_TEST_EXECUTABLE: executablePath },
+      env: { PEAT_TEST_EXECUTABLE: executablePath, PEAT_TEST_FULL: "1" },
       output: "inherit",
     });
     cases.push(...run.cases);

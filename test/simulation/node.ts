@@ -38,7 +38,8 @@ export class SimulatedNode {
   readonly id: EndpointId;
   readonly index: number;
   readonly #context: NodeContext;
-  readonly #path: string;
+  /** Its database. */
+  readonly path: string;
   readonly #skewMs: number;
   readonly #jsonBefore = new Map<string, Seen>();
   readonly #json = new Map<string, Seen>();
@@ -52,7 +53,7 @@ export class SimulatedNode {
     this.#context = context;
     this.index = place.index;
     this.name = parseNodeName(place.name);
-    this.#path = place.path;
+    this.path = place.path;
     this.#skewMs = place.skewMs;
     this.id = toEndpointId(context.formation.endpointKey(this.name).publicKey);
   }
@@ -80,7 +81,7 @@ export class SimulatedNode {
     this.#peers = peers;
     const ownClock = clock.skewed(this.#skewMs);
     const store = Store.open({
-      path: this.#path,
+      path: this.path,
       nodeName: this.name,
       clock: ownClock,
       random: random.fill,
