@@ -27,7 +27,8 @@ export class VirtualClock implements Clock {
   }
 
   after(delayMs: number, run: () => void): CancelTimer {
-    const at = this.#elapsedMs + Math.max(0, delayMs);
+    // Whole microseconds, rounded up: a wait must end later than it began, however small it is.
+    const at = this.#elapsedMs + Math.ceil(Math.max(0, delayMs) * 1000) / 1000;
     const timer: Timer = { at, order: this.#order, run };
     this.#order += 1;
     this.#push(timer);

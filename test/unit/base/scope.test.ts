@@ -121,6 +121,18 @@ describe("virtual time", () => {
     expect(clock.monotonic()).toBe(30);
   });
 
+  test("passes even for a wait that is too small to be added to it", async () => {
+    const clock = new VirtualClock();
+    await clock.advance(19.08);
+    let moved = 0;
+    const before = clock.monotonic();
+    clock.after(1.7763568394002505e-15, () => {
+      moved = clock.monotonic() - before;
+    });
+    await clock.advance(1);
+    expect(moved).toBeGreaterThan(0);
+  });
+
   test("skewed clocks share their timers, not their wall clock", async () => {
     const clock = new VirtualClock();
     const late = clock.skewed(-5_000);
