@@ -11,6 +11,7 @@ import { CLOSE, greet, type Member } from "../net/membership.ts";
 import type { DocumentKey } from "../store/document-key.ts";
 import type { Committed, Store } from "../store/store.ts";
 import type { Hello } from "../wire/hello.ts";
+import { CatchUp } from "./catch-up.ts";
 import { Session } from "./session.ts";
 
 const connectorLog = getLog("peat_mesh::peer_connector");
@@ -50,6 +51,7 @@ const POLICIES = "0".repeat(32);
 export class Coordinator {
   readonly #options: CoordinatorOptions;
   readonly #hello: Hello;
+  readonly #catchUp: CatchUp;
   readonly #dialer: Dialer;
   readonly #acceptor: Acceptor;
   readonly #sessions = new Map<NodeName, Session>();
@@ -70,6 +72,7 @@ export class Coordinator {
     const { network, formation, clock, random, nodeName } = options;
     const { version, store } = options;
     this.#hello = { name: nodeName, version, start: store.start, policies: POLICIES, features: 0 };
+    this.#catchUp = new CatchUp(clock);
     this.#acceptor = new Acceptor({ network, clock, arrived: (link) => this.#greet(link) });
     this.#dialer = new Dialer({
       network,
@@ -211,7 +214,7 @@ export class Coordinator {
     const onAgreed = () => {
       this.#hasAgreed = true;
     };
-    const session = new Session(member, { store, clock, onAgreed });
+    const session = new Session(member, { store, clock, onAgreed, catchUp: this.#catchUp });
     this.#sessions.set(session.name, session);
     void session.ended.then((end) => this.#finish(session, end));
     this.#scheduleNeighbours();

@@ -9,15 +9,13 @@ import type { DocumentKey } from "../store/document-key.ts";
 import type { Committed, IncomingState, MergeOutcome, Store } from "../store/store.ts";
 import { ROOT } from "../store/sums.ts";
 import { FrameDecoder } from "../wire/frame.ts";
-import {
-  decodeNative,
-  encodeNative,
-  NATIVE_PAYLOAD_BYTES_MAX,
-  type NativeMessage,
-} from "../wire/native.ts";
+import { decodeNative, NATIVE_PAYLOAD_BYTES_MAX, type NativeMessage } from "../wire/native.ts";
+import { Agreement } from "./agreement.ts";
 import { Assemblies } from "./assembly.ts";
+import type { CatchUp } from "./catch-up.ts";
+import { FrameWriter } from "./frame-writer.ts";
 import { Intake } from "./intake.ts";
-import { Outbox, type OutboxItem } from "./outbox.ts";
+import { Outbox } from "./outbox.ts";
 import { Probes } from "./probe.ts";
 import {
   answerCompare,
@@ -26,30 +24,17 @@ import {
   answerSums,
   compareMessages,
   rootSums,
-  rootText,
 } from "./reconcile.ts";
 import { newStatistics, type SessionStatistics } from "./statistics.ts";
-import { Window } from "./window.ts";
 
 const log = getLog("peat_mesh::storage::automerge_sync");
 
 const READ_BYTES_MAX = 64 * 1024;
-/** Answers that wait to be written; beyond this the peer reads too slowly to be worth keeping. */
-const CONTROL_BYTES_MAX = 4 * 1024 * 1024;
-/** A write that the transport does not take for so long ends the link. */
-const STALLED_MS = 60_000;
-/** How often sums are compared while anything has changed since the last agreement. */
-const RECONCILE_MS = 3_500;
-/** How long a catch-up may put that off. */
-const RECONCILE_LATEST_MS = 30_000;
-/** Only one side asks at a time, as a rule: the answers of both would send everything twice. */
-const RECONCILE_ACCEPTOR_EXTRA_MS = 1_000;
-/** With so many frames unacknowledged, fewer documents than that wait, so long at most. */
-const GATHER_FRAMES = 2;
-const GATHER_DOCUMENTS = 64;
-const GATHER_MS = 5;
 const STREAM_END_MS = 1_000;
 const DRAIN_POLL_MS = 5;
+/** How often a session looks at its clock while anything is unsettled, and while nothing is. */
+const TICK_MS = 250;
+const QUIET_MS = 5_000;
 /** Held changes that are named one by one; more of them are settled by sums. */
 const NAMED_MAX = 64;
 
@@ -58,6 +43,8 @@ export interface SessionContext {
   readonly clock: Clock;
   /** Called whenever both sides have found their sums equal. */
   readonly onAgreed: (session: Session) => void;
+  /** Shared by all sessions of the node. */
+  readonly catchUp: CatchUp;
 }
 
 export class Session {
@@ -70,19 +57,15 @@ export class Session {
   readonly #clock: Clock;
   readonly #context: SessionContext;
   readonly #outbox: Outbox;
-  readonly #window: Window;
+  readonly #writer: FrameWriter;
   readonly #assemblies = new Assemblies();
   readonly #probes: Probes;
   readonly #abort = new AbortController();
   readonly #intake: Intake;
   #neighbours: ReadonlySet<string> = new Set();
-  #control: Uint8Array[] = [];
-  #controlBytes = 0;
-  #isPeerCatchingUp = false;
-  #agreedRoot: string | undefined;
-  #lastCompared: number;
-  #wakeWriter: (() => void) | undefined;
-  #cancelGather: (() => void) | undefined;
+  #isCatchingUp = false;
+  readonly #agreement: Agreement;
+  #stir: (() => void) | undefined;
 
   constructor(member: Member, context: SessionContext) {
     this.member = member;
@@ -91,7 +74,6 @@ export class Session {
     this.#clock = context.clock;
     this.#context = context;
     this.#outbox = new Outbox(context.store, context.clock);
-    this.#window = new Window(context.clock);
     this.#probes = new Probes(context.clock);
     this.#intake = new Intake({
       store: context.store,
@@ -101,7 +83,17 @@ export class Session {
       merged: (incoming, outcome) => this.#merged(incoming, outcome),
     });
     this.statistics = newStatistics(context.clock.now());
-    this.#lastCompared = context.clock.monotonic();
+    this.#writer = new FrameWriter({
+      stream: member.stream,
+      outbox: this.#outbox,
+      clock: context.clock,
+      statistics: this.statistics,
+      signal: this.#abort.signal,
+      stalled: () => this.#stalled(),
+    });
+    const { store, clock, catchUp } = context;
+    const isDialer = member.link.direction === "outgoing";
+    this.#agreement = new Agreement({ store, clock, catchUp, isDialer });
     this.ended = this.#run();
   }
 
@@ -119,12 +111,12 @@ export class Session {
   }
 
   get lagMs(): number {
-    return this.#window.lastLagMs;
+    return this.#writer.window.lastLagMs;
   }
 
   /** Both sides had equal sums when they last compared, and nothing has changed here since. */
   get isAgreed(): boolean {
-    return this.#agreedRoot !== undefined && this.#agreedRoot === rootText(this.#store);
+    return this.#agreement.holds;
   }
 
   /** Documents of the peer that could not be joined, with the reason. */
@@ -135,34 +127,35 @@ export class Session {
   /** Sends the change as soon as the peer can take it. */
   push(committed: readonly Committed[]): void {
     for (const change of committed) this.#outbox.push(change);
-    this.#wakeWriter?.();
+    this.#stir?.();
+    this.#writer.wake();
   }
 
   /** Sends the change later, and only if the peer has not heard it from its author by then. */
   hold(change: Committed): void {
     this.#outbox.hold(change);
+    this.#stir?.();
   }
 
   tellNeighbours(names: readonly string[]): void {
-    this.#send({ type: "neighbours", names });
+    this.#writer.send({ type: "neighbours", names });
   }
 
-  /** Compares sums at once. */
+  /** Compares sums, at once unless another peer is being caught up with. */
   reconcile(): void {
-    this.#lastCompared = this.#clock.monotonic();
-    this.#send(rootSums(this.#store));
+    if (this.#agreement.mayCompare()) this.#writer.send(rootSums(this.#store));
   }
 
   /** Whether the peer answers on this link. */
   probe(): Promise<boolean> {
-    const send = (nonce: number) => this.#send({ type: "ping", nonce });
+    const send = (nonce: number) => this.#writer.send({ type: "ping", nonce });
     return this.#probes.ask(send, this.link.path().rttMs, this.#abort.signal);
   }
 
   /** Resolves once the peer has acknowledged all that it is to have, or after `withinMs`. */
   async drain(withinMs: number): Promise<void> {
     const until = this.#clock.monotonic() + withinMs;
-    const isDone = () => this.#outbox.isEmpty && this.#window.inFlightBytes === 0;
+    const isDone = () => this.#outbox.isEmpty && this.#writer.window.inFlightBytes === 0;
     while (!isDone() && !this.#abort.signal.aborted && this.#clock.monotonic() < until) {
       await sleep(this.#clock, DRAIN_POLL_MS, this.#abort.signal);
     }
@@ -173,9 +166,13 @@ export class Session {
     this.#stop();
   }
 
+  #stalled(): void {
+    log.warn("Peer reads too slowly; closing its connection", { peer: this.name });
+    this.close(CLOSE.stalled);
+  }
+
   #stop(): void {
     this.#abort.abort();
-    this.#wakeWriter?.();
   }
 
   async #run(): Promise<LinkEnd> {
@@ -234,7 +231,8 @@ export class Session {
   #receive(message: NativeMessage): void {
     switch (message.type) {
       case "states":
-        this.#isPeerCatchingUp = message.more;
+        this.#isCatchingUp = message.more;
+        this.#agreement.received(message.more);
         this.#takeIn(message.entries, message.serial);
         return;
       case "chunk": {
@@ -243,19 +241,15 @@ export class Session {
         return;
       }
       case "ack":
-        this.#window.acknowledged(message.serial);
-        this.#wakeWriter?.();
+        this.#writer.window.acknowledged(message.serial);
+        this.#writer.wake();
         return;
       case "compare":
         this.#reply(answerCompare(this.#store, this.#outbox, message));
         return;
-      case "sums": {
-        const { replies, isAgreed } = answerSums(this.#store, this.#outbox, message);
-        this.#lastCompared = this.#clock.monotonic();
-        if (isAgreed) this.#agree();
-        this.#reply(replies);
+      case "sums":
+        this.#receiveSums(message);
         return;
-      }
       case "leaves":
         this.#reply(answerLeaves(this.#store, this.#outbox, message));
         return;
@@ -266,11 +260,19 @@ export class Session {
         this.#neighbours = new Set(message.names);
         return;
       case "ping":
-        this.#send({ type: "pong", nonce: message.nonce });
+        this.#writer.send({ type: "pong", nonce: message.nonce });
         return;
       case "pong":
         this.#probes.answered(message.nonce);
     }
+  }
+
+  #receiveSums(message: Extract<NativeMessage, { type: "sums" }>): void {
+    const root = message.entries.find(({ depth }) => depth === 0);
+    if (root !== undefined && !this.#agreement.mayCompare(root.count)) return;
+    const { replies, isAgreed } = answerSums(this.#store, this.#outbox, message);
+    if (isAgreed) this.#agree();
+    this.#reply(replies);
   }
 
   #receiveAgreed({ count, sum }: { count: number; sum: string }): void {
@@ -279,8 +281,7 @@ export class Session {
   }
 
   #agree(): void {
-    this.#agreedRoot = rootText(this.#store);
-    this.#lastCompared = this.#clock.monotonic();
+    this.#agreement.reached();
     this.#context.onAgreed(this);
   }
 
@@ -289,7 +290,8 @@ export class Session {
     serial: number,
   ): void {
     this.statistics.receivedDocuments += entries.length;
-    void this.#intake.take(entries).then(() => this.#send({ type: "ack", serial }));
+    this.#stir?.();
+    void this.#intake.take(entries).then(() => this.#writer.send({ type: "ack", serial }));
   }
 
   #merged({ key, hash }: IncomingState, outcome: MergeOutcome): void {
@@ -298,103 +300,42 @@ export class Session {
   }
 
   #reply(messages: readonly NativeMessage[]): void {
-    for (const message of messages) this.#send(message);
-    this.#wakeWriter?.();
-  }
-
-  #send(message: NativeMessage): void {
-    if (this.#abort.signal.aborted) return;
-    const bytes = encodeNative(message);
-    this.#controlBytes += bytes.length;
-    if (this.#controlBytes > CONTROL_BYTES_MAX) {
-      log.warn("Peer reads too slowly; closing its connection", { peer: this.name });
-      this.close(CLOSE.stalled);
-      return;
-    }
-    this.#control.push(bytes);
-    this.#wakeWriter?.();
+    for (const message of messages) this.#writer.send(message);
+    this.#writer.wake();
   }
 
   async #writeFrames(): Promise<void> {
     try {
-      while (!this.#abort.signal.aborted) {
-        const bytes = this.#nextBytes();
-        if (bytes === undefined) {
-          await new Promise<void>((resolve) => {
-            this.#wakeWriter = resolve;
-          });
-          this.#wakeWriter = undefined;
-          continue;
-        }
-        this.statistics.sentBytes += bytes.length;
-        const cancel = this.#clock.after(STALLED_MS, () => this.close(CLOSE.stalled));
-        await this.member.stream.write(bytes).finally(cancel);
-      }
+      await this.#writer.run();
     } catch (error) {
       this.#failed(error);
     }
   }
 
-  /** Answers first, all at once; then the next frame of states, if the peer may be sent more. */
-  #nextBytes(): Uint8Array | undefined {
-    if (this.#control.length > 0) {
-      const bytes = Buffer.concat(this.#control);
-      this.statistics.sentFrames += this.#control.length;
-      this.#control = [];
-      this.#controlBytes = 0;
-      return bytes;
-    }
-    if (!this.#window.hasRoom || this.#isGathering()) return undefined;
-    const item = this.#outbox.take();
-    return item === undefined ? undefined : this.#encode(item);
-  }
-
-  /**
-   * Under load, few documents wait a moment for more: every frame costs both sides a packet, a commit and an
-   * acknowledgement, whatever it holds. A change that comes alone never waits.
-   */
-  #isGathering(): boolean {
-    const { inFlightFrames, sinceLastMs } = this.#window;
-    const depth = this.#outbox.depth;
-    if (depth === 0 || depth >= GATHER_DOCUMENTS) return false;
-    if (inFlightFrames < GATHER_FRAMES || sinceLastMs >= GATHER_MS) return false;
-    this.#cancelGather ??= this.#clock.after(GATHER_MS - sinceLastMs, () => {
-      this.#cancelGather = undefined;
-      this.#wakeWriter?.();
-    });
-    return true;
-  }
-
-  #encode(item: OutboxItem): Uint8Array {
-    const serial = this.#window.nextSerial();
-    const bytes =
-      item.kind === "states"
-        ? encodeNative({ type: "states", serial, more: item.more, entries: item.entries })
-        : encodeNative({ type: "chunk", serial, ...item.part });
-    this.statistics.sentFrames += 1;
-    this.statistics.sentDocuments += item.kind === "states" ? item.entries.length : 0;
-    this.#window.sent(serial, bytes.length);
-    return bytes;
-  }
-
   /** Tells held changes whose time has come, and compares sums while anything is unsettled. */
   async #keepTime(): Promise<void> {
     while (!this.#abort.signal.aborted) {
-      await sleep(this.#clock, this.#outbox.hasHeld ? 250 : 500, this.#abort.signal);
+      await this.#nap();
       const due = this.#outbox.takeDue().map(({ key, hash }) => ({ key, hash, heads: [] }));
       // Sums say of many documents what naming each would say at length.
       const isMany = due.length > NAMED_MAX;
       if (!isMany) this.#reply(compareMessages(due));
-      if (isMany || this.#isTimeToCompare()) this.reconcile();
+      const isBusy = this.#isCatchingUp || !this.#outbox.isEmpty || this.#intake.isBusy;
+      const isDue = this.#agreement.isDue(isBusy);
+      if (isMany || isDue || this.#outbox.takeForgetful()) this.reconcile();
     }
+    this.#agreement.end();
   }
 
-  #isTimeToCompare(): boolean {
-    if (this.#outbox.takeForgetful()) return true;
-    if (this.isAgreed) return false;
-    const waited = this.#clock.monotonic() - this.#lastCompared;
-    const isBusy = this.#isPeerCatchingUp || !this.#outbox.isEmpty || this.#intake.isBusy;
-    const extra = this.link.direction === "incoming" ? RECONCILE_ACCEPTOR_EXTRA_MS : 0;
-    return waited >= (isBusy ? RECONCILE_LATEST_MS : RECONCILE_MS) + extra;
+  /** Long while there is nothing to do, so that a node at rest rests; a change ends a long one. */
+  async #nap(): Promise<void> {
+    const isQuiet = this.isAgreed && !this.#outbox.hasHeld;
+    const stirred = new AbortController();
+    this.#stir = isQuiet ? () => stirred.abort() : undefined;
+    const stop = () => stirred.abort();
+    this.#abort.signal.addEventListener("abort", stop, { once: true });
+    await sleep(this.#clock, isQuiet ? QUIET_MS : TICK_MS, stirred.signal);
+    this.#abort.signal.removeEventListener("abort", stop);
+    this.#stir = undefined;
   }
 }

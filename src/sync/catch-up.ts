@@ -1,0 +1,43 @@
+// From whom this node takes what it lacks: from one peer at a time, or every peer would send all of it.
+import type { Clock } from "../base/clock.ts";
+
+/** A peer that sends nothing for so long is no longer waited for. */
+const PATIENCE_MS = 2_000;
+/** A peer that has so many documents more than we is one to catch up with. */
+const FAR_BEHIND = 200;
+
+export class CatchUp {
+  readonly #clock: Clock;
+  #from: object | undefined;
+  #at = 0;
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  /**
+   * Whether sums may be compared with `peer` now. Where we are far behind, or can't know yet (`theirs`
+   * undefined), the others wait from then on until done(), or until the peer falls silent.
+   */
+  mayCompare(peer: object, ours: number, theirs: number | undefined): boolean {
+    const isOurs = this.#from === undefined || this.#from === peer;
+    if (!isOurs && this.#clock.monotonic() - this.#at < PATIENCE_MS) return false;
+    if (theirs === undefined || theirs > ours + FAR_BEHIND) this.#hold(peer);
+    return true;
+  }
+
+  /** The peer goes on sending. */
+  progress(peer: object): void {
+    if (this.#from === peer) this.#hold(peer);
+  }
+
+  /** Nothing more is to come from the peer. */
+  done(peer: object): void {
+    if (this.#from === peer) this.#from = undefined;
+  }
+
+  #hold(peer: object): void {
+    this.#from = peer;
+    this.#at = this.#clock.monotonic();
+  }
+}

@@ -1,0 +1,118 @@
+// What goes to one peer, frame by frame: answers first, then states as far as the window allows.
+import type { Clock } from "../base/clock.ts";
+import type { ByteStream } from "../net/link.ts";
+import { encodeNative, type NativeMessage } from "../wire/native.ts";
+import type { Outbox, OutboxItem } from "./outbox.ts";
+import type { SessionStatistics } from "./statistics.ts";
+import { Window } from "./window.ts";
+
+/** Answers that wait to be written; beyond this the peer reads too slowly to be worth keeping. */
+const CONTROL_BYTES_MAX = 4 * 1024 * 1024;
+/** A write that the transport does not take for so long ends the link. */
+const STALLED_MS = 60_000;
+/** With so many frames unacknowledged, fewer documents than that wait, so long at most. */
+const GATHER_FRAMES = 2;
+const GATHER_DOCUMENTS = 64;
+const GATHER_MS = 5;
+
+export interface FrameWriterContext {
+  readonly stream: ByteStream;
+  readonly outbox: Outbox;
+  readonly clock: Clock;
+  readonly statistics: SessionStatistics;
+  readonly signal: AbortSignal;
+  /** The peer takes nothing any more. */
+  readonly stalled: () => void;
+}
+
+export class FrameWriter {
+  readonly window: Window;
+  readonly #context: FrameWriterContext;
+  #control: Uint8Array[] = [];
+  #controlBytes = 0;
+  #wake: (() => void) | undefined;
+  #cancelGather: (() => void) | undefined;
+
+  constructor(context: FrameWriterContext) {
+    this.#context = context;
+    this.window = new Window(context.clock);
+  }
+
+  /** Sends an answer before any states that wait. */
+  send(message: NativeMessage): void {
+    if (this.#context.signal.aborted) return;
+    const bytes = encodeNative(message);
+    this.#controlBytes += bytes.length;
+    if (this.#controlBytes > CONTROL_BYTES_MAX) this.#context.stalled();
+    else this.#control.push(bytes);
+    this.wake();
+  }
+
+  /** The outbox has something, or the peer has acknowledged something. */
+  wake(): void {
+    this.#wake?.();
+  }
+
+  /** Writes until the signal; rejects when the stream is dead. */
+  async run(): Promise<void> {
+    const { signal, clock, stream, statistics, stalled } = this.#context;
+    signal.addEventListener("abort", () => this.wake(), { once: true });
+    while (!signal.aborted) {
+      const bytes = this.#nextBytes();
+      if (bytes === undefined) {
+        await new Promise<void>((resolve) => {
+          this.#wake = resolve;
+        });
+        this.#wake = undefined;
+        continue;
+      }
+      statistics.sentBytes += bytes.length;
+      const cancel = clock.after(STALLED_MS, stalled);
+      await stream.write(bytes).finally(cancel);
+    }
+    this.#cancelGather?.();
+  }
+
+  #nextBytes(): Uint8Array | undefined {
+    const { outbox, statistics } = this.#context;
+    if (this.#control.length > 0) {
+      const bytes = Buffer.concat(this.#control);
+      statistics.sentFrames += this.#control.length;
+      this.#control = [];
+      this.#controlBytes = 0;
+      return bytes;
+    }
+    if (!this.window.hasRoom || this.#isGathering()) return undefined;
+    const item = outbox.take();
+    return item === undefined ? undefined : this.#encode(item);
+  }
+
+  /**
+   * Under load, few documents wait a moment for more: every frame costs both sides a packet, a commit and an
+   * acknowledgement, whatever it holds. A change that comes alone never waits.
+   */
+  #isGathering(): boolean {
+    const { inFlightFrames, sinceLastMs } = this.window;
+    const { depth } = this.#context.outbox;
+    if (depth === 0 || depth >= GATHER_DOCUMENTS) return false;
+    if (inFlightFrames < GATHER_FRAMES || sinceLastMs >= GATHER_MS) return false;
+    this.#cancelGather ??= this.#context.clock.after(GATHER_MS - sinceLastMs, () => {
+      this.#cancelGather = undefined;
+      this.wake();
+    });
+    return true;
+  }
+
+  #encode(item: OutboxItem): Uint8Array {
+    const { statistics } = this.#context;
+    const serial = this.window.nextSerial();
+    const bytes =
+      item.kind === "states"
+        ? encodeNative({ type: "states", serial, more: item.more, entries: item.entries })
+        : encodeNative({ type: "chunk", serial, ...item.part });
+    statistics.sentFrames += 1;
+    statistics.sentDocuments += item.kind === "states" ? item.entries.length : 0;
+    this.window.sent(serial, bytes.length);
+    return bytes;
+  }
+}
