@@ -134,15 +134,6 @@ export interface LogOptions {
   readonly write: (line: string) => void;
 }
 
-/** Lines kept in memory for the dashboard and support archives. */
-const RECENT_LINES_MAX = 500;
-const recentLines: string[] = [];
-
-/** The last log lines of this process, oldest first. */
-export function recentLogLines(): readonly string[] {
-  return recentLines;
-}
-
 /** Sets up logging for the whole process; may be called again to change it. */
 export function openLog(options: LogOptions): void {
   const print = options.format === "json" ? printJson : printText;
@@ -150,8 +141,6 @@ export function openLog(options: LogOptions): void {
     const target = record.category.join("::");
     const level = LEVEL_OF[record.level];
     const line = print(record, target, level);
-    recentLines.push(line);
-    if (recentLines.length > RECENT_LINES_MAX) recentLines.shift();
     options.write(options.colour ? paint(line, level) : line);
   };
   configureSync({

@@ -8,8 +8,6 @@ declare const brand: unique symbol;
 export type DocumentKey = string & { readonly [brand]: "DocumentKey" };
 
 const ID_BYTES_MAX = 512;
-/** Longest key in bytes: 128 for the collection, the colon, and the id. */
-export const KEY_BYTES_MAX = 128 + 1 + ID_BYTES_MAX;
 
 const COLLECTION = /^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/;
 // biome-ignore lint/suspicious/noControlCharactersInRegex: ids must not hold them.

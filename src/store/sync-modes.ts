@@ -25,7 +25,7 @@ const MODES = new Map<string, SyncMode>([
 ]);
 
 /** The older node's table; a collection that is not in it keeps its full history. */
-export function syncModeOf(collection: string): SyncMode {
+function syncModeOf(collection: string): SyncMode {
   return MODES.get(collection) ?? "FullHistory";
 }
 

@@ -98,7 +98,7 @@ export function answerLeaves(
 }
 
 /** "This is what I have": with the heads of a history, so that only what is missing comes back. */
-export function compareEntry(store: Store, key: DocumentKey, hash: string): CompareEntry {
+function compareEntry(store: Store, key: DocumentKey, hash: string): CompareEntry {
   return { key, hash, heads: store.headsOf(key) ?? [] };
 }
 

@@ -6,7 +6,7 @@ import type { Config, SettingName } from "../../src/config/settings.ts";
 export const SECRET = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
 export const OTHER_SECRET = "KioqKioqKioqKioqKioqKioqKioqKioqKioqKioqKio=";
 
-export function hostWith(files: Readonly<Record<string, string>> = {}): Host {
+function hostWith(files: Readonly<Record<string, string>> = {}): Host {
   return {
     hostName: () => "bench-7",
     isWritableDirectory: (path) => path in files,
