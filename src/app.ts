@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { systemClock } from "./base/clock.ts";
 import { Fault } from "./base/faults.ts";
 import { getLog } from "./base/log.ts";
+import { releaseNativeMemory } from "./base/native-memory.ts";
 import { Scope } from "./base/scope.ts";
 import { Broker } from "./broker/server.ts";
 import { loadOrMakeApiToken } from "./broker/token.ts";
@@ -95,9 +96,11 @@ async function open(config: Config, scope: Scope): Promise<void> {
   const endRelease = releaseMemoryWhenIdle({
     store,
     clock: systemClock,
+    activity: () => coordinator.refusedConnections,
     collect: () => {
       Bun.gc(true);
       Bun.shrink();
+      releaseNativeMemory();
     },
   });
   scope.defer("memory", endRelease);
