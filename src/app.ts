@@ -96,7 +96,7 @@ async function open(config: Config, scope: Scope): Promise<void> {
   const endRelease = releaseMemoryWhenIdle({
     store,
     clock: systemClock,
-    activity: () => coordinator.refusedConnections,
+    connections: () => coordinator.connectionsSoFar,
     collect: () => {
       Bun.gc(true);
       Bun.shrink();

@@ -3,44 +3,52 @@
 import type { Clock } from "./base/clock.ts";
 import type { Store } from "./store/store.ts";
 
-const LOOK_EVERY_MS = 5_000;
+const LOOK_EVERY_MS = 1_000;
+/** Looks in a row without any work: a quiet time. */
+const QUIET_LOOKS = 5;
 /** What a collection finds gives back its native memory some moments later only, for the next one to release. */
 const PASSES = 3;
+/** So many connections are worth a collection in the midst of work: each left some 60 KB of native memory behind. */
+const CONNECTIONS_MAX = 500;
 
 export interface IdleMemoryOptions {
   readonly store: Store;
   readonly clock: Clock;
-  /** A number that grows with what else takes memory: connections that came and went. */
-  readonly activity: () => number;
+  /** Connections so far, whatever became of them. */
+  readonly connections: () => number;
   /** Collects garbage at once. */
   readonly collect: () => void;
 }
 
 /** Starts looking; returns the way to end it. */
 export function releaseMemoryWhenIdle(options: IdleMemoryOptions): () => void {
-  const { store, clock, activity, collect } = options;
+  const { store, clock, connections, collect } = options;
   // The start is a busy time too.
   let isBusy = true;
   let passesLeft = PASSES;
+  let quietLooks = 0;
+  let seen = connections();
+  let seenAtCollection = seen;
   const endCommits = store.onCommit(() => {
     isBusy = true;
-    passesLeft = PASSES;
   });
   let cancel = () => {};
-  let activityBefore = activity();
   const look = () => {
-    const activityNow = activity();
-    if (activityNow !== activityBefore) {
-      isBusy = true;
+    const before = seen;
+    seen = connections();
+    if (isBusy || seen !== before) {
+      quietLooks = 0;
       passesLeft = PASSES;
-    }
-    activityBefore = activityNow;
-    if (!isBusy && passesLeft > 0) {
-      passesLeft -= 1;
+    } else quietLooks += 1;
+    isBusy = false;
+    const isQuiet = quietLooks > 0 && quietLooks % QUIET_LOOKS === 0;
+    const isDue = isQuiet && passesLeft > 0;
+    if (isDue || seen - seenAtCollection >= CONNECTIONS_MAX) {
+      if (isDue) passesLeft -= 1;
+      seenAtCollection = seen;
       store.releaseMemory();
       collect();
     }
-    isBusy = false;
     cancel = clock.after(LOOK_EVERY_MS, look);
   };
   cancel = clock.after(LOOK_EVERY_MS, look);

@@ -64,6 +64,7 @@ export class Coordinator {
   #endDamage: () => void = () => undefined;
   #accepting: Promise<void> = Promise.resolve();
   #cancelNeighbours: (() => void) | undefined;
+  #admitted = 0;
   #isClosed = false;
   #hasAgreed = false;
 
@@ -105,6 +106,11 @@ export class Coordinator {
 
   get refusedConnections(): number {
     return this.#acceptor.refused;
+  }
+
+  /** Whatever became of them. */
+  get connectionsSoFar(): number {
+    return this.#acceptor.refused + this.#admitted;
   }
 
   get duplicates(): readonly DuplicateName[] {
@@ -214,6 +220,7 @@ export class Coordinator {
     const onAgreed = () => {
       this.#hasAgreed = true;
     };
+    this.#admitted += 1;
     const session = new Session(member, { store, clock, onAgreed, catchUp: this.#catchUp });
     this.#sessions.set(session.name, session);
     void session.ended.then((end) => this.#finish(session, end));
