@@ -48,6 +48,32 @@ function toArray(bytes: Uint8Array): number[] {
 
 /** Fault `address_unavailable` when the address can't be bound. */
 export async function openIrohNetwork(options: IrohOptions): Promise<Network> {
+  const confined = confinement(options.bindAddress);
+  try {
+    return await bind(options, confined);
+  } catch (cause) {
+    if (confined !== undefined) {
+      // A host without the other family: nothing has to be confined there.
+      const network = await bind(options, undefined).catch(() => undefined);
+      if (network !== undefined) return network;
+    }
+    // The library's own source paths say nothing to anybody here.
+    const told = messageOf(cause).replace(/\s*\(\/[^()]*(?:\([^()]*\))?[^()]*\)/g, "");
+    const sentence = `UDP address ${options.bindAddress} can't be bound (${told}); set another PEAT_IROH_BIND_PORT`;
+    throw new Fault("address_unavailable", sentence, {}, cause);
+  }
+}
+
+/**
+ * Iroh always opens a socket of the other address family too, on all addresses unless told otherwise. Who binds
+ * to one address wants to be reached there only, so the other socket is kept to loopback.
+ */
+function confinement(bindAddress: string): string | undefined {
+  if (/^(?:0\.0\.0\.0|\[::\]):/.test(bindAddress)) return undefined;
+  return bindAddress.startsWith("[") ? "127.0.0.1:0" : "[::1]:0";
+}
+
+async function bind(options: IrohOptions, confined: string | undefined): Promise<Network> {
   const builder = Endpoint.builder();
   // The minimal preset: no public relays, no DNS lookup, no publishing.
   builder.applyMinimal();
@@ -59,28 +85,28 @@ export async function openIrohNetwork(options: IrohOptions): Promise<Network> {
       : RelayMode.customFromUrls([...options.relayUrls]),
   );
   builder.bindAddr(options.bindAddress);
-  try {
-    const endpoint = await builder.bind();
-    alive.add(endpoint);
-    return new IrohNetwork(endpoint);
-  } catch (cause) {
-    const told = withoutPlaces(messageOf(cause));
-    const sentence = `UDP address ${options.bindAddress} can't be bound (${told}); set another PEAT_IROH_BIND_PORT`;
-    throw new Fault("address_unavailable", sentence, {}, cause);
-  }
+  if (confined !== undefined) builder.bindAddr(confined);
+  const endpoint = await builder.bind();
+  alive.add(endpoint);
+  return new IrohNetwork(endpoint, options.bindAddress.startsWith("["));
 }
 
 class IrohNetwork implements Network {
   readonly id: EndpointId;
   readonly #endpoint: Endpoint;
 
-  constructor(endpoint: Endpoint) {
+  readonly #isV6: boolean;
+
+  constructor(endpoint: Endpoint, isV6: boolean) {
     this.#endpoint = endpoint;
+    this.#isV6 = isV6;
     this.id = parseEndpointId(endpoint.id().toString());
   }
 
   get boundAddresses(): readonly string[] {
-    return this.#endpoint.boundSockets();
+    const ours = (address: string) => address.startsWith("[") === this.#isV6;
+    const sockets = this.#endpoint.boundSockets();
+    return [...sockets.filter(ours), ...sockets.filter((address) => !ours(address))];
   }
 
   async dial(target: DialTarget, alpn: string): Promise<Link> {

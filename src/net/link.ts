@@ -69,7 +69,7 @@ export class DialError extends Error {
 
 export interface Network {
   readonly id: EndpointId;
-  /** Addresses that this endpoint is bound to, as `ip:port`. */
+  /** Addresses that this endpoint is bound to, as `ip:port`; the one that was asked for comes first. */
   readonly boundAddresses: readonly string[];
   /** Throws DialError. */
   dial(target: DialTarget, alpn: string): Promise<Link>;

@@ -94,7 +94,8 @@ export function linkContract(name: string, open: OpenNetwork): void {
       expect([link.out.remoteId, link.in.remoteId]).toEqual([pair.b.id, pair.a.id]);
       expect([link.out.alpn, link.in.alpn]).toEqual([ALPN, ALPN]);
       expect([link.out.direction, link.in.direction]).toEqual(["outgoing", "incoming"]);
-      expect(link.out.path().address).toBe(pair.b.boundAddresses[0]);
+      // Of several addresses of an endpoint, the transport may prefer any.
+      expect(pair.b.boundAddresses).toContain(link.out.path().address ?? "");
     });
 
     test("a peer without the protocol fails, and says that this is the reason", async () => {
@@ -121,7 +122,7 @@ export function linkContract(name: string, open: OpenNetwork): void {
       const target = { id: pair.b.id, addresses: pair.b.boundAddresses };
       const dialled = failureOf(pair.a.dial(target, ALPN));
       const incoming = await soon(pair.b.nextIncoming());
-      expect(incoming?.remoteAddress).toContain("127.0.0.1");
+      expect(pair.a.boundAddresses).toContain(incoming?.remoteAddress ?? "");
       await incoming?.refuse();
       expect(await dialled).toBeInstanceOf(DialError);
     });
