@@ -4,8 +4,8 @@ import { forEachBounded } from "../support/waiting.ts";
 import { ATTACKS, type Attack, SILENCE } from "./attacks.ts";
 import { Stranger, type Target } from "./stranger.ts";
 
-/** Different keys and loopback addresses, as if from several machines: both limits of the node are met. */
-const STRANGERS = 16;
+/** Different keys and loopback addresses, as if from so many machines. */
+const STRANGERS = 64;
 const LANES = 48;
 const SILENT_LANES = 200;
 

@@ -2,6 +2,7 @@
 import { type Clock, within } from "../base/clock.ts";
 import { messageOf } from "../base/faults.ts";
 import { getLog } from "../base/log.ts";
+import { FailureBudget } from "./failure-budget.ts";
 import type { IncomingLink, Link, Network } from "./link.ts";
 import { CLOSE } from "./membership.ts";
 
@@ -26,6 +27,7 @@ export interface AcceptorContext {
 export class Acceptor {
   readonly #context: AcceptorContext;
   readonly #perAddress = new Map<string, number>();
+  readonly #budget: FailureBudget;
   #unproved = 0;
   #refused = 0;
   #isClosed = false;
@@ -33,6 +35,7 @@ export class Acceptor {
 
   constructor(context: AcceptorContext) {
     this.#context = context;
+    this.#budget = new FailureBudget(context.clock);
   }
 
   /** Connections that were refused or turned out not to be of the formation. */
@@ -61,8 +64,9 @@ export class Acceptor {
     }
     const address = incoming.remoteAddress.replace(/:\d+$/, "");
     const fromHere = this.#perAddress.get(address) ?? 0;
-    if (this.#unproved >= UNPROVED_MAX || fromHere >= UNPROVED_PER_ADDRESS_MAX) {
-      this.#tell(address, "too many unproved connections");
+    const isFull = this.#unproved >= UNPROVED_MAX || fromHere >= UNPROVED_PER_ADDRESS_MAX;
+    if (isFull || this.#budget.isSpent(address)) {
+      this.#tell(address, isFull ? "too many unproved connections" : "failed too often");
       await incoming.refuse().catch(() => undefined);
       return;
     }
@@ -77,7 +81,7 @@ export class Acceptor {
         void accepting
           .then((late) => late.close(CLOSE.authFailed.code, CLOSE.authFailed.reason))
           .catch(() => undefined);
-      } else await this.#context.arrived(link);
+      } else await this.#greet(link, address);
     } catch (error) {
       this.#tell(address, messageOf(error));
     } finally {
@@ -85,6 +89,16 @@ export class Acceptor {
       const left = (this.#perAddress.get(address) ?? 1) - 1;
       if (left === 0) this.#perAddress.delete(address);
       else this.#perAddress.set(address, left);
+    }
+  }
+
+  async #greet(link: Link, address: string): Promise<void> {
+    try {
+      await this.#context.arrived(link);
+    } catch (error) {
+      // Only now: before the handshake is done an address may be anybody's invention.
+      this.#budget.spend(address);
+      throw error;
     }
   }
 

@@ -101,11 +101,13 @@ test("two live nodes of one name: one told in full, the younger turned away, no 
   between.seek(c);
   second.seek(c);
   const line = await log.shows("ERROR", "Two live nodes have one name", "peer=twin");
-  expect(line).toContain(first.address);
-  expect(line).toContain(second.address);
-  expect(c.coordinator.duplicates).toMatchObject([
-    { name: "twin", addresses: [first.address, second.address] },
-  ]);
+  // Which of its addresses a twin is reached by is the transport's choice.
+  const [duplicate] = c.coordinator.duplicates;
+  const [one = "", other = ""] = duplicate?.addresses ?? [];
+  expect(duplicate?.name).toBe(first.name);
+  expect(first.network.boundAddresses).toContain(one);
+  expect(second.network.boundAddresses).toContain(other);
+  for (const address of [one, other]) expect(line).toContain(address);
   await log.shows("Peer disconnected from Iroh peer=node-c reason=duplicate name");
   await allEqual([c, first, second, between], 2);
   expect(first.sessionWith(c)).toBeDefined();

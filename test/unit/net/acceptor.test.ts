@@ -83,19 +83,71 @@ test("ports don't count, brackets do: an IPv6 address is one address", async () 
 test("refusals are told at most every ten seconds, with their number and the reason of the last", async () => {
   using log = new LogLines();
   const { clock, arrived, connect } = world();
-  for (let second = 0; second < 30; second += 1) {
-    for (let n = 0; n < 20; n += 1) {
-      connect("10.0.0.2");
-      await clock.advance(50);
-      arrived.at(-1)?.refuse("began with something else than a hello");
-    }
+  for (let n = 0; n < 90; n += 1) {
+    connect("10.0.0.2");
+    await clock.advance(333);
+    arrived.at(-1)?.refuse("began with something else than a hello");
   }
   const lines = log.with("Connection refused");
   expect(lines.length).toBe(3);
   expect(lines[0]).toContain(
     "address=10.0.0.2 cause=began with something else than a hello refused_so_far=1",
   );
-  expect(lines[2]).toContain("refused_so_far=401");
+  expect(lines[2]).toContain("refused_so_far=63");
+});
+
+describe("an address that fails to prove itself", () => {
+  /** Attempts of one address, `everyMs`, each refused; returns how many were greeted at all. */
+  async function greeted(attempts: number, everyMs: number): Promise<number> {
+    const { clock, arrived, connect } = world();
+    for (let n = 0; n < attempts; n += 1) {
+      const before = arrived.length;
+      connect("10.0.0.2");
+      await clock.advance(everyMs);
+      if (arrived.length > before) arrived.at(-1)?.refuse("no hello");
+    }
+    return arrived.length;
+  }
+
+  test("again and again is refused at the door after the 32nd time", async () => {
+    expect(await greeted(200, 15)).toBeLessThan(32 + 4 * 4);
+    expect(await greeted(200, 15)).toBeGreaterThanOrEqual(32);
+  });
+
+  test("less than four times a second is heard every time", async () => {
+    expect(await greeted(100, 260)).toBe(100);
+  });
+
+  test("takes nothing from others, and is forgiven in time", async () => {
+    using log = new LogLines();
+    const { clock, arrived, connect } = world();
+    for (let n = 0; n < 40; n += 1) {
+      connect("10.0.0.2");
+      await clock.advance(15);
+      arrived.at(-1)?.refuse("no hello");
+    }
+    const before = arrived.length;
+    connect("10.0.0.3");
+    await clock.advance(15);
+    expect(arrived.length).toBe(before + 1);
+    await clock.advance(10_000);
+    connect("10.0.0.2");
+    await clock.advance(15);
+    expect(arrived.length).toBe(before + 2);
+    connect("10.0.0.2");
+    expect(log.with("Connection refused").length).toBe(1);
+  });
+
+  test("but a member that comes back often is let in every time", async () => {
+    const { clock, arrived, connect } = world();
+    for (let n = 0; n < 200; n += 1) {
+      connect("10.0.0.2");
+      await clock.advance(15);
+      arrived.at(-1)?.prove();
+      await clock.advance(0);
+    }
+    expect(arrived.length).toBe(200);
+  });
 });
 
 describe("a handshake that takes too long", () => {
