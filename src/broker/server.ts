@@ -7,7 +7,7 @@ import { Fault, messageOf } from "../base/faults.ts";
 import { getLog } from "../base/log.ts";
 import { printHostPort } from "../identity/peer.ts";
 import type { Store } from "../store/store.ts";
-import { Access, type AccessOptions, isLoopback } from "./access.ts";
+import { Access, type AccessOptions } from "./access.ts";
 import { allowOrigin, answerFault, answerPreflight } from "./answers.ts";
 import { EventStreams } from "./event-streams.ts";
 import type { NodeView } from "./node-view.ts";
@@ -114,11 +114,8 @@ export class Broker {
   static async open(options: BrokerOptions): Promise<Broker> {
     const tls = options.tls === undefined ? undefined : await readTls(options.tls);
     const broker = new Broker(options, tls);
-    const { address, access } = options;
-    log.info("Broker listening", { addr: printHostPort({ host: address, port: broker.port }) });
-    if (!isLoopback(address) && !access.isTokenConfigured) {
-      log.warn("Writes from other machines are refused until PEAT_API_TOKEN is set");
-    }
+    const addr = printHostPort({ host: options.address, port: broker.port });
+    log.info("Broker listening", { addr });
     return broker;
   }
 

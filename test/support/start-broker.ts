@@ -1,0 +1,244 @@
+// A broker over a store on a file, with a node whose peers a test sets, and clients of its HTTP and WebSocket.
+import { systemClock } from "../../src/base/clock.ts";
+import { Secret } from "../../src/base/secret.ts";
+import type { NodeView, PeerNews, PeerView, ReadinessCheck } from "../../src/broker/node-view.ts";
+import { Broker, type BrokerOptions } from "../../src/broker/server.ts";
+import { type NodeName, parseNodeName } from "../../src/identity/peer.ts";
+import type { Store } from "../../src/store/store.ts";
+import { openFileStore } from "./file-store.ts";
+import { tempFolder } from "./temp-folder.ts";
+
+export const TOKEN = "a-token-of-the-test";
+export const JSON_TYPE = { "content-type": "application/json" };
+const DEADLINE_MS = 5000;
+
+/** A node as the broker sees it, moved by the test. */
+export class TestNode implements NodeView {
+  readonly nodeName = parseNodeName("node-a");
+  readonly version = "1.2.3";
+  readonly startedAt = systemClock.monotonic();
+  checks: ReadinessCheck[] = [];
+  readonly #peers = new Map<NodeName, PeerView>();
+  readonly #listeners = new Set<(news: PeerNews) => void>();
+
+  readiness(): readonly ReadinessCheck[] {
+    return this.checks;
+  }
+
+  peers(): readonly PeerView[] {
+    return [...this.#peers.values()];
+  }
+
+  onPeerEvent(listener: (news: PeerNews) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  connect(text: string): void {
+    const name = parseNodeName(text);
+    this.#peers.set(name, connectedPeer(name));
+    for (const listener of this.#listeners) listener({ kind: "connected", name });
+  }
+
+  disconnect(text: string, reason: string): void {
+    const name = parseNodeName(text);
+    const peer = { ...connectedPeer(name), connected: false, state: "disconnected" };
+    this.#peers.set(name, peer);
+    for (const listener of this.#listeners) listener({ kind: "disconnected", name, reason });
+  }
+}
+
+function connectedPeer(id: NodeName): PeerView {
+  return {
+    id,
+    endpointId: "ab".repeat(32),
+    connected: true,
+    state: "connected",
+    rttMs: 1.4,
+    path: "direct",
+    address: "127.0.0.1:11204",
+    lastSeenMs: 1_800_000_000_000,
+    sentBytes: 10,
+    receivedBytes: 20,
+    secretTag: "00112233",
+  };
+}
+
+export interface BrokerWorld extends AsyncDisposable {
+  readonly broker: Broker;
+  readonly store: Store;
+  readonly node: TestNode;
+  /** Below /api/v1; a body is sent as it is. */
+  ask(path: string, request?: RequestInit): Promise<Answer>;
+  put(path: string, body: string, headers?: Record<string, string>): Promise<Answer>;
+  socket(query?: string): Promise<EventClient>;
+  /** Bytes as they are, over a connection of their own. */
+  send(bytes: string | Uint8Array, options?: RawOptions): Promise<string>;
+}
+
+export interface Answer {
+  readonly status: number;
+  readonly headers: Headers;
+  readonly text: string;
+}
+
+export async function startBroker(
+  options: Partial<Omit<BrokerOptions, "access">> & {
+    access?: Partial<BrokerOptions["access"]>;
+  } = {},
+): Promise<BrokerWorld> {
+  const folder = tempFolder();
+  const { store } = openFileStore(folder.file("peat.db"));
+  const node = new TestNode();
+  const broker = await Broker.open({
+    store,
+    node,
+    clock: systemClock,
+    address: "127.0.0.1",
+    port: 0,
+    documentBytesMax: 1024 ** 2,
+    ...options,
+    access: {
+      token: new Secret(TOKEN),
+      isTokenConfigured: true,
+      reads: "open",
+      open: "loopback",
+      corsOrigins: [],
+      ...options.access,
+    },
+  });
+  const ask = async (path: string, request: RequestInit = {}): Promise<Answer> => {
+    const response = await fetch(`${broker.url}/api/v1${path}`, request);
+    return { status: response.status, headers: response.headers, text: await response.text() };
+  };
+  return {
+    broker,
+    store,
+    node,
+    ask,
+    put: (path, body, headers = {}) =>
+      ask(path, { method: "PUT", body, headers: { ...JSON_TYPE, ...headers } }),
+    socket: (query = "") => EventClient.open(`${broker.url}/api/v1/ws${query}`),
+    send: (bytes, options) => sendRaw(broker.port, bytes, options),
+    [Symbol.asyncDispose]: async () => {
+      await broker.close();
+      store.close();
+      folder[Symbol.dispose]();
+    },
+  };
+}
+
+export interface RawOptions {
+  /** Ends the connection's sending half after the bytes. */
+  readonly isEnding?: boolean;
+}
+
+/** What a connection answers until it is closed, or for a whole answer whose length it tells. */
+export async function sendRaw(
+  port: number,
+  bytes: string | Uint8Array,
+  options: RawOptions = {},
+): Promise<string> {
+  const { promise, resolve, reject } = Promise.withResolvers<string>();
+  const received: Buffer[] = [];
+  const text = () => Buffer.concat(received).toString("latin1");
+  const socket = await Bun.connect({
+    hostname: "127.0.0.1",
+    port,
+    socket: {
+      data: (_socket, chunk) => {
+        received.push(Buffer.from(chunk));
+        if (isWhole(text())) resolve(text());
+      },
+      close: () => resolve(text()),
+      error: (_socket, error) => reject(error),
+    },
+  });
+  const timer = setTimeout(() => reject(new Error(`no answer, only: ${text()}`)), DEADLINE_MS);
+  try {
+    let left = Buffer.from(bytes);
+    while (left.length > 0 && !isWhole(text())) {
+      const taken = socket.write(left);
+      if (taken < 0) break;
+      left = left.subarray(taken);
+      if (left.length > 0) await new Promise((done) => setImmediate(done));
+    }
+    if (options.isEnding === true) socket.end();
+    return await promise;
+  } finally {
+    clearTimeout(timer);
+    socket.terminate();
+  }
+}
+
+function isWhole(answer: string): boolean {
+  const end = answer.indexOf("\r\n\r\n");
+  const length = /\r\ncontent-length: *(\d+)/i.exec(answer.slice(0, end))?.[1];
+  return end >= 0 && length !== undefined && answer.length >= end + 4 + Number(length);
+}
+
+/** A WebSocket client that waits for events. */
+export class EventClient implements Disposable {
+  readonly #socket: WebSocket;
+  readonly texts: string[] = [];
+  closed: { code: number; reason: string } | undefined;
+  #wake: () => void = () => undefined;
+
+  private constructor(socket: WebSocket) {
+    this.#socket = socket;
+    socket.addEventListener("message", ({ data }) => {
+      this.texts.push(String(data));
+      this.#wake();
+    });
+    socket.addEventListener("close", ({ code, reason }) => {
+      this.closed = { code, reason };
+      this.#wake();
+    });
+  }
+
+  static async open(url: string): Promise<EventClient> {
+    const socket = new WebSocket(url.replace(/^http/, "ws"));
+    const client = new EventClient(socket);
+    await new Promise<void>((resolve, reject) => {
+      socket.addEventListener("open", () => resolve(), { once: true });
+      socket.addEventListener("error", () => reject(new Error(`no WebSocket at ${url}`)), {
+        once: true,
+      });
+    });
+    return client;
+  }
+
+  /** Resolves when `isDone`; rejects with what came instead when that takes too long. */
+  async until(isDone: () => boolean): Promise<void> {
+    const until = performance.now() + DEADLINE_MS;
+    while (!isDone()) {
+      const leftMs = until - performance.now();
+      if (leftMs <= 0) throw new Error(`in vain; there came: ${this.texts.join("\n")}`);
+      await new Promise<void>((resolve) => {
+        const timer = setTimeout(resolve, leftMs);
+        this.#wake = () => {
+          clearTimeout(timer);
+          resolve();
+        };
+      });
+    }
+  }
+
+  /** The first so many events, parsed. */
+  async events(count: number): Promise<Record<string, unknown>[]> {
+    await this.until(() => this.texts.length >= count);
+    return this.texts.slice(0, count).map((text) => JSON.parse(text));
+  }
+
+  send(text: string): void {
+    this.#socket.send(text);
+  }
+
+  close(): void {
+    this.#socket.close();
+  }
+
+  [Symbol.dispose](): void {
+    this.#socket.close();
+  }
+}
