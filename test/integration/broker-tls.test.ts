@@ -1,0 +1,70 @@
+import { describe, expect, test } from "bun:test";
+import { writeFileSync } from "node:fs";
+import { Fault } from "../../src/base/faults.ts";
+import { startBroker } from "../support/start-broker.ts";
+import { type TempFolder, tempFolder } from "../support/temp-folder.ts";
+
+const openssl = Bun.which("openssl");
+
+/** A certificate of a test's own for localhost, and its key. */
+function makeCertificate(folder: TempFolder): { cert: string; key: string } {
+  const [cert, key] = [folder.file("cert.pem"), folder.file("key.pem")];
+  const subject = [
+    "-subj",
+    "/CN=localhost",
+    "-addext",
+    "subjectAltName=DNS:localhost,IP:127.0.0.1",
+  ];
+  const kind = ["-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"];
+  const made = Bun.spawnSync([
+    openssl ?? "openssl",
+    ...["req", ...kind, ...subject, "-days", "2", "-keyout", key, "-out", cert],
+  ]);
+  if (made.exitCode !== 0) throw new Error(`openssl: ${made.stderr.toString()}`);
+  return { cert, key };
+}
+
+describe("a broker with a certificate", () => {
+  test.skipIf(openssl === null)("speaks TLS, and nothing else", async () => {
+    using folder = tempFolder();
+    const files = makeCertificate(folder);
+    await using world = await startBroker({ tls: files });
+    const { url, port } = world.broker;
+    expect(url).toBe(`https://127.0.0.1:${port}`);
+    const ca = await Bun.file(files.cert).text();
+    const answer = await fetch(`${url}/api/v1/health`, { tls: { ca } });
+    expect(await answer.text()).toBe('{"status":"healthy","node_id":"node-a"}');
+    await expect(fetch(`${url}/api/v1/health`)).rejects.toThrow();
+    await expect(fetch(`http://127.0.0.1:${port}/api/v1/health`)).rejects.toThrow();
+  });
+
+  test.skipIf(openssl === null)("is its own origin under https only", async () => {
+    using folder = tempFolder();
+    const files = makeCertificate(folder);
+    await using world = await startBroker({ tls: files });
+    const ca = await Bun.file(files.cert).text();
+    const statusFrom = async (origin: string) => {
+      const request = { headers: { origin }, tls: { ca } };
+      return (await fetch(`${world.broker.url}/api/v1/peers`, request)).status;
+    };
+    expect(await statusFrom(world.broker.url)).toBe(200);
+    expect(await statusFrom(world.broker.url.replace("https", "http"))).toBe(403);
+  });
+
+  test("does not start without its files, and names the setting", async () => {
+    using folder = tempFolder();
+    const missing = { cert: folder.file("no-cert.pem"), key: folder.file("no-key.pem") };
+    const attempt = startBroker({ tls: missing });
+    await expect(attempt).rejects.toThrow(Fault);
+    await expect(attempt).rejects.toThrow(/PEAT_TLS_CERT names .*no-cert\.pem/);
+  });
+
+  test("does not start with files that hold something else", async () => {
+    using folder = tempFolder();
+    const files = { cert: folder.file("cert.pem"), key: folder.file("key.pem") };
+    for (const path of Object.values(files)) writeFileSync(path, "not a certificate\n");
+    const attempt = startBroker({ tls: files });
+    await expect(attempt).rejects.toMatchObject({ code: "settings_invalid" });
+    await expect(attempt).rejects.toThrow(/PEAT_TLS_CERT and PEAT_TLS_KEY/);
+  });
+});
