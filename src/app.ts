@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { systemClock } from "./base/clock.ts";
 import { Fault } from "./base/faults.ts";
 import { getLog } from "./base/log.ts";
-import { releaseNativeMemory } from "./base/native-memory.ts";
+import { limitNativeArenas, releaseNativeMemory } from "./base/native-memory.ts";
 import { Scope } from "./base/scope.ts";
 import { Broker } from "./broker/server.ts";
 import { loadOrMakeApiToken } from "./broker/token.ts";
@@ -44,6 +44,7 @@ export interface RunningApp {
 
 /** Faults: storage_*, address_unavailable, settings_invalid. What was opened by then is closed again. */
 export async function startApp(config: Config): Promise<RunningApp> {
+  limitNativeArenas();
   const scope = new Scope(systemClock);
   try {
     await open(config, scope);
@@ -89,6 +90,7 @@ async function open(config: Config, scope: Scope): Promise<void> {
     nodeName: config.nodeName,
     version: buildInfo.version,
     random: Math.random,
+    onBug: (error) => scope.fail(error),
   });
   coordinator.start();
   scope.defer("sync", () => coordinator.close(), STOP_DEADLINES_MS.sync);

@@ -1,21 +1,39 @@
-// Memory of native code (QUIC, WebAssembly's host, SQLite) that was freed, given back to the system: the C
-// library's allocator keeps it otherwise, some 60 MB after a thousand connections.
+// Memory of native code (QUIC, SQLite), which the C library's allocator keeps when it is freed: some 60 MB after a
+// thousand connections, spread over as many arenas as there are threads.
 import { dlopen } from "bun:ffi";
 
-let trim: ((keepBytes: number) => number) | undefined;
+interface Allocator {
+  readonly trim: (keepBytes: number) => number;
+  readonly option: (parameter: number, value: number) => number;
+}
 
-function load(): (keepBytes: number) => number {
+/** M_ARENA_MAX of mallopt(3). */
+const ARENA_MAX = -8;
+const ARENAS = 2;
+
+let allocator: Allocator | undefined;
+
+function load(): Allocator {
   try {
-    return dlopen("libc.so.6", { malloc_trim: { args: ["usize"], returns: "i32" } }).symbols
-      .malloc_trim;
+    const { symbols } = dlopen("libc.so.6", {
+      malloc_trim: { args: ["usize"], returns: "i32" },
+      mallopt: { args: ["i32", "i32"], returns: "i32" },
+    });
+    return { trim: symbols.malloc_trim, option: symbols.mallopt };
   } catch {
-    // Another C library than glibc: musl's allocator gives back by itself.
-    return () => 0;
+    // Another C library than glibc: musl's allocator has no arenas and gives back by itself.
+    return { trim: () => 0, option: () => 0 };
   }
 }
 
-/** Takes some milliseconds: for idle moments. */
+/** To be called before native threads start: what one arena has left over the others can't use. */
+export function limitNativeArenas(): void {
+  allocator ??= load();
+  allocator.option(ARENA_MAX, ARENAS);
+}
+
+/** Gives back what is free. Takes some milliseconds: for idle moments. */
 export function releaseNativeMemory(): void {
-  trim ??= load();
-  trim(0);
+  allocator ??= load();
+  allocator.trim(0);
 }

@@ -13,6 +13,10 @@ interface Entry {
   readonly deadlineMs: number;
 }
 
+/** All steps of a stop together; what is late then gets a moment each. */
+const CLOSE_MS_MAX = 1_700;
+const LAST_CHANCE_MS = 30;
+
 const TIMED_OUT = Symbol("timed out");
 
 export class Scope {
@@ -66,10 +70,17 @@ export class Scope {
 
   async #closeAll(): Promise<void> {
     this.#abort.abort();
+    const until = this.#clock.monotonic() + CLOSE_MS_MAX;
     for (const entry of this.#entries.toReversed()) {
       try {
+        const leftMs = Math.max(LAST_CHANCE_MS, until - this.#clock.monotonic());
         const work = Promise.resolve(entry.close());
-        const result = await within(this.#clock, entry.deadlineMs, work, TIMED_OUT);
+        const result = await within(
+          this.#clock,
+          Math.min(entry.deadlineMs, leftMs),
+          work,
+          TIMED_OUT,
+        );
         if (result === TIMED_OUT) {
           log.warn("Stop step is late and was left behind", {
             step: entry.name,

@@ -75,8 +75,13 @@ export class Access {
   /** The value of access-control-allow-origin for an origin, or undefined when its pages may not read. */
   allowedOrigin(origin: string, headers: Headers): string | undefined {
     if (this.#options.corsOrigins.includes("*")) return "*";
+    return this.#isNamedOrigin(origin, headers) ? origin : undefined;
+  }
+
+  /** Our own pages, and those of origins that are named one by one. */
+  #isNamedOrigin(origin: string, headers: Headers): boolean {
     const isOwn = origin.toLowerCase() === `${this.#scheme}://${headers.get("host")}`.toLowerCase();
-    return isOwn || this.#options.corsOrigins.includes(origin) ? origin : undefined;
+    return isOwn || this.#options.corsOrigins.includes(origin);
   }
 
   /** DNS rebinding: a page's own name made to point here. Its browser still sends that name. */
@@ -134,6 +139,9 @@ export class Access {
   /** From this machine, and neither for somebody behind a proxy nor by a page that was rebound to it. */
   #isNearby({ address, headers }: Caller): boolean {
     if (PROXY_HEADERS.some((name) => headers.has(name))) return false;
+    const origin = headers.get("origin");
+    // A browser on this machine shows pages from anywhere: `*` lets them read, never write without the token.
+    if (origin !== null && !this.#isNamedOrigin(origin, headers)) return false;
     return isLoopback(address() ?? "") && this.#isKnownHost(headers.get("host") ?? "");
   }
 }

@@ -3,7 +3,7 @@
 // One message is in flight at a time once the socket is full: what comes meanwhile waits in the subscription,
 // which is bounded and counts what it drops. A client therefore costs at most its subscription's capacity and
 // one message, and what it missed it is told.
-import { type CancelTimer, type Clock, sleep } from "../base/clock.ts";
+import type { CancelTimer, Clock } from "../base/clock.ts";
 import type { Taken } from "../base/queue.ts";
 import type { Change, Subscription } from "../store/store.ts";
 import { printEtag } from "./conditions.ts";
@@ -74,7 +74,8 @@ export interface EventStreamOptions {
 
 /** A told reason to close (RFC 6455, section 7.4.1; 1013 from its registry). */
 export const CLOSE = { goingAway: 1001, tooSlow: 1013 } as const;
-/** After so many messages in a row others have their turn. */
+/** After so long without a pause others have their turn; looked at after so many messages. */
+const TURN_MS = 4;
 const TURN_MESSAGES = 64;
 
 export class EventStream {
@@ -97,11 +98,15 @@ export class EventStream {
       onGap(null);
       await this.#send(printGap(null));
     }
+    let turnStarted = clock.monotonic();
     for (let sent = 1; !this.#isClosed; sent += 1) {
       const taken = await subscription.take();
       if (taken === undefined) return;
       await this.#send(this.#print(taken));
-      if (sent % TURN_MESSAGES === 0) await sleep(clock, 0);
+      if (sent % TURN_MESSAGES === 0 && clock.monotonic() - turnStarted > TURN_MS) {
+        await new Promise<void>((resolve) => clock.soon(resolve));
+        turnStarted = clock.monotonic();
+      }
     }
   }
 

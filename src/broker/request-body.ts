@@ -42,7 +42,7 @@ async function readChunks(
   let length = 0;
   for await (const chunk of body) {
     length += chunk.length;
-    if (length > bytesMax) throw tooLarge(bytesMax, "longer than that");
+    if (length > bytesMax) throw tooLarge(bytesMax, "too long");
     chunks.push(chunk);
   }
   return chunks;

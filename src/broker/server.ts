@@ -188,6 +188,7 @@ export class Broker {
       return this.#explain(error, undefined, request);
     }
     if (method === "OPTIONS") return answerPreflight();
+    lengthenHost(request);
     // Bun leaves the body out of what it answers to HEAD.
     const asked = method === "HEAD" ? new Request(request.url, { headers }) : request;
     return this.#app.fetch(asked);
@@ -224,6 +225,17 @@ export class Broker {
     const sentence = `${request.method} is not possible on ${shown}; possible are ${allow}`;
     return answerFault(new Fault("method_not_allowed", sentence), { allow });
   }
+}
+
+/** Elysia looks for the path behind the first 11 characters of a URL: too late when the host has less than four. */
+function lengthenHost(request: Request): void {
+  const { url } = request;
+  const hostStart = url.indexOf("//") + 2;
+  const pathStart = url.indexOf("/", hostStart);
+  if (pathStart >= 11) return;
+  // Not a new request: only the one that came in can become a WebSocket.
+  const longer = `${url.slice(0, hostStart)}localhost${url.slice(pathStart)}`;
+  Object.defineProperty(request, "url", { value: longer });
 }
 
 function pathOf({ url }: Request): string {

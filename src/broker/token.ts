@@ -25,7 +25,9 @@ const FILE_BYTES_MAX = 100;
 function readSound(file: number): string | undefined {
   const status = fstatSync(file);
   const othersMay = (status.mode & 0o007) !== 0;
-  if (!status.isFile() || othersMay || status.size > FILE_BYTES_MAX) return undefined;
+  // Somebody else's file holds a token that somebody else knows.
+  const isOurs = status.uid === (process.getuid?.() ?? status.uid) || status.uid === 0;
+  if (!status.isFile() || !isOurs || othersMay || status.size > FILE_BYTES_MAX) return undefined;
   const text = readFileSync(file, "utf8");
   return TOKEN.test(text) ? text.trim() : undefined;
 }

@@ -74,6 +74,8 @@ function checksumOf(row: Omit<Row, "seq" | "writtenAt" | "bucket">): number {
   return (Bun.hash.crc32(row.state) ^ Bun.hash.crc32(text)) >>> 0;
 }
 
+const NO_STATE = new Uint8Array(0);
+
 /** A row that its checksum disowns. */
 export interface DamagedRow {
   readonly damaged: true;
@@ -187,15 +189,19 @@ export class Database {
     return raw === null ? undefined : fromRaw(raw);
   }
 
-  /** Documents of `collection` in key order, those with ids after `after` only; deleted ones left out. */
+  /** Documents of `collection` in key order, those with ids after `after` only; deleted ones left out, and states. */
   list(collection: string, after: string | undefined, limit: number): (Row | DamagedRow)[] {
     // ";" is the character after ":", so this range is the collection and nothing else.
-    return this.#sqlite
+    const rows = this.#sqlite
       .query<RawRow, [string, string, number]>(
         `SELECT ${COLUMNS} FROM documents WHERE key > ? AND key < ? AND deleted = 0 ORDER BY key LIMIT ?`,
       )
-      .all(`${collection}:${after ?? ""}`, `${collection};`, limit)
-      .map(fromRaw);
+      .iterate(`${collection}:${after ?? ""}`, `${collection};`, limit);
+    // States may be megabytes each, and lists don't need them: each is let go once its checksum is right.
+    return Array.from(rows, (raw) => {
+      const row = fromRaw(raw);
+      return isDamaged(row) ? row : { ...row, state: NO_STATE };
+    });
   }
 
   /** The newest version of what was committed after `seq`, up to and including `until`, in that order. */

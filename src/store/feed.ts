@@ -43,7 +43,8 @@ export interface SubscribeOptions {
   readonly capacity: number;
 }
 
-const BACKLOG_PAGE = 128;
+/** One row at a time: a row may be megabytes, and there may be many readers that read nothing. */
+const BACKLOG_PAGE = 1;
 
 export function toStoredDocument(row: Row): StoredDocument {
   const { collection, id } = splitKey(row.key);

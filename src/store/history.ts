@@ -124,7 +124,8 @@ export class HistoryDocument {
     if (typeof value === "string") return value.toWellFormed();
     if (value instanceof ImmutableString) return value.val.toWellFormed();
     if (typeof value !== "object") return null;
-    if (value instanceof Date) return value.getTime();
+    // A time beyond what Date can tell has no number.
+    if (value instanceof Date) return Number.isNaN(value.getTime()) ? null : value.getTime();
     const id = getObjectId(value);
     // Bytes, counters and unknown types have no JSON; the older node prints null for them too.
     if (id === null) return null;

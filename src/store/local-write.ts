@@ -4,6 +4,7 @@ import type { HistoryDocument } from "./history.ts";
 import {
   checkName,
   emptyObject,
+  isObject,
   type JsonObject,
   type JsonValue,
   mergePatch,
@@ -87,6 +88,9 @@ function changedFields(
 
 const FIELD_DEPTH_MAX = 63;
 const FIELD_NAME_CHARS_MAX = 4096;
+const FIELDS_MAX = 32_768;
+/** Values of a document with history: each costs every node some ten microseconds. */
+const VALUES_MAX = 50_000;
 
 function printField(value: JsonValue): string {
   return printJson(value, FIELD_DEPTH_MAX);
@@ -110,9 +114,28 @@ export function writeLatest(
   const isPatch = operation.kind === "patch";
   const fields = new Map<string, Field>(isPatch ? present?.fields : undefined);
   for (const [name, json] of changes) fields.set(name, { stamp, json });
+  checkFieldCount(fields.size, operation.kind === "put");
   // A PATCH that begins a life sets no floor: it must not erase the fields of another that begins it elsewhere.
   const floor: Stamp = isPatch ? (present?.floor ?? ZERO_STAMP) : stamp;
   return { form: "latest", life: life.life, born: life.born, floor, fields };
+}
+
+/** Removed fields count until a PUT: each is remembered, or it would come back. */
+function checkFieldCount(count: number, isPut: boolean): void {
+  if (count <= FIELDS_MAX) return;
+  if (isPut) {
+    const sentence = `document of ${count} root fields exceeds the limit of ${FIELDS_MAX}; nest them`;
+    throw new Fault("payload_too_large", sentence);
+  }
+  const sentence = `document has had ${count} root fields, removed ones included, and the limit is ${FIELDS_MAX}; replace it by a PUT`;
+  throw new Fault("conflict", sentence);
+}
+
+/** The whole body is walked: every value of a history is an operation of its own. */
+function countValues(value: JsonValue): number {
+  if (Array.isArray(value)) return value.reduce<number>((sum, item) => sum + countValues(item), 1);
+  if (!isObject(value)) return 1;
+  return Object.values(value).reduce<number>((sum, item) => sum + countValues(item), 1);
 }
 
 function checkFieldName(name: string): void {
@@ -138,6 +161,11 @@ export function writeHistory(
   // Printed first, for its checks of depth and text: nothing is changed when it throws.
   const json = printJson(after);
   for (const name of Object.keys(after)) checkFieldName(name);
+  const values = countValues(after);
+  if (values > VALUES_MAX) {
+    const sentence = `document of ${values} values exceeds the limit of ${VALUES_MAX}; split it`;
+    throw new Fault("payload_too_large", sentence);
+  }
   const change = document.write(before, after, nowMs);
   return change === undefined ? undefined : { change, json };
 }

@@ -5,7 +5,14 @@ import { toHex } from "../base/bytes.ts";
 import { Fault, messageOf } from "../base/faults.ts";
 import { getLog } from "../base/log.ts";
 import { CrdtCache } from "./crdt-cache.ts";
-import { type DamagedRow, Database, isDamaged, type Leaf, type Row } from "./database.ts";
+import {
+  type DamagedRow,
+  Database,
+  isDamaged,
+  type Leaf,
+  type Row,
+  toStorageFault,
+} from "./database.ts";
 import { type DocumentKey, splitKey } from "./document-key.ts";
 import {
   Feed,
@@ -34,7 +41,7 @@ import {
   toRow,
   WriteGroup,
 } from "./write-group.ts";
-import { WriteQueue } from "./write-queue.ts";
+import { type LocalWrite, WriteQueue } from "./write-queue.ts";
 
 const log = getLog("peat_mesh::storage::automerge_store");
 
@@ -82,17 +89,24 @@ export class Store {
   /** Faults: storage_locked, storage_unusable. */
   static open(options: StoreOptions): Store {
     const database = Database.open({ path: options.path, cacheBytes: options.cacheBytes });
-    let storeId = database.meta("store_id");
-    if (storeId === undefined) {
-      storeId = toHex(options.random(new Uint8Array(8)));
-      database.setMeta("store_id", storeId);
+    try {
+      let storeId = database.meta("store_id");
+      if (storeId === undefined) {
+        storeId = toHex(options.random(new Uint8Array(8)));
+        database.setMeta("store_id", storeId);
+      }
+      return new Store(options, database, storeId);
+    } catch (error) {
+      database.close();
+      throw toStorageFault(error, options.path);
     }
-    return new Store(options, database, storeId);
   }
 
-  /** Commits what waits, then closes the file. */
+  /** Commits the node's own writes that wait, then closes the file. */
   close(): void {
     if (this.#isClosed) return;
+    // Peers still have what they sent, and offer it again.
+    this.#waiting.refuseMerges();
     while (!this.#waiting.isEmpty) this.#commitGroup();
     this.#isClosed = true;
     this.#feed.close();
@@ -286,7 +300,7 @@ export class Store {
     answers: (() => void)[],
     failures: ((e: unknown) => void)[],
   ): void {
-    for (const { request, resolve, reject } of this.#waiting.takeLocal()) {
+    const apply = ({ request, resolve, reject }: LocalWrite) => {
       try {
         const entry = group.entry(request.key);
         const existed = entry.state !== undefined && entry.state.form !== "deleted";
@@ -294,24 +308,18 @@ export class Store {
         checkPreconditions(request, existed ? entry.hash : undefined);
         group.write(entry, request.operation);
         const outcome = outcomeOf(request.operation, existed, entry.hash !== hashBefore);
-        const { json, hash } = entry;
+        const told = { json: entry.json ?? "null", hash: entry.hash ?? "" };
         answers.push(() => {
-          const { collection, id } = splitKey(entry.key);
+          const { key, seq } = entry;
           const deleted = outcome === "deleted";
-          const document = {
-            key: entry.key,
-            collection,
-            id,
-            json: json ?? "null",
-            hash: hash ?? "",
-          };
-          resolve({ outcome, document: { ...document, seq: entry.seq, deleted } });
+          resolve({ outcome, document: { key, ...splitKey(key), ...told, seq, deleted } });
         });
         failures.push(reject);
       } catch (error) {
         this.#rejectOne(error, reject);
       }
-    }
+    };
+    this.#waiting.takeLocal(() => this.#options.clock.monotonic(), apply);
   }
 
   #applyMerges(

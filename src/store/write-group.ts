@@ -83,6 +83,8 @@ export interface GroupContext {
 
 /** Beyond this a history takes no more local writes: it could not be sent in one piece. */
 const HISTORY_BYTES_MAX = 24 * 1024 * 1024;
+/** Largest state of a document without history that a local write may leave. */
+const LATEST_BYTES_MAX = 24 * 1024 * 1024;
 /** Clocks may differ by this much before it is told. */
 const FUTURE_MS_MAX = 5 * 60 * 1000;
 /** Beyond these a peer's state is refused: a few writes on top of it, and its numbers would no longer fit. */
@@ -157,6 +159,7 @@ export class WriteGroup {
       const state = writeLatest(entry.state, operation, life, stamper);
       if (state === undefined) return;
       const json = printLatest(state);
+      checkStateSize(encodeState(state).length, entry.key);
       checkBodySize(Buffer.byteLength(json), documentBytesMax);
       this.#settle(entry, state, json);
     } else this.#writeHistory(entry, operation, life);
@@ -335,6 +338,13 @@ export function toDelta(entry: Entry): Uint8Array {
   }
   const delta = encodeState({ ...entry.state, chunks: concatBytes(changes) });
   return delta.length < entry.encoded.length ? delta : entry.encoded;
+}
+
+/** Removed fields and their stamps are kept; a state that can't be sent must not come to be. */
+function checkStateSize(bytes: number, key: string): void {
+  if (bytes <= LATEST_BYTES_MAX) return;
+  const sentence = `document ${key} holds too much that was removed from it; replace it by a PUT`;
+  throw new Fault("conflict", sentence);
 }
 
 function checkBodySize(bytes: number, bytesMax: number): void {

@@ -18,6 +18,8 @@ export interface PeerMerge {
 
 const LOCAL_PER_GROUP = 512;
 const MERGES_PER_GROUP = 512;
+/** How long the node's own writes may hold up everything else. */
+const LOCAL_MS_PER_GROUP = 20;
 /** How long peers' documents may hold up a group, and thereby everybody's answers. */
 const MERGE_MS_PER_GROUP = 8;
 /** Waiting local writes beyond this are refused at once: an answer now is worth more than one never. */
@@ -43,8 +45,23 @@ export class WriteQueue {
     this.#merges.push(merge);
   }
 
-  takeLocal(): LocalWrite[] {
-    return this.#local.splice(0, LOCAL_PER_GROUP);
+  /** Calls `apply` for the node's own writes in order: at least one, until their share of the time is used up. */
+  takeLocal(now: () => number, apply: (write: LocalWrite) => void): void {
+    const until = now() + LOCAL_MS_PER_GROUP;
+    let taken = 0;
+    for (const write of this.#local) {
+      if (taken === LOCAL_PER_GROUP || (taken > 0 && now() >= until)) break;
+      taken += 1;
+      apply(write);
+    }
+    this.#local.splice(0, taken);
+  }
+
+  /** The node is stopping: what peers sent is not acknowledged. */
+  refuseMerges(): void {
+    for (const { reject } of this.#merges.splice(0)) {
+      reject(new Fault("not_ready", "the node is stopping"));
+    }
   }
 
   /** Calls `apply` for peers' documents in order: at least one, until their share of the group is used up. */

@@ -9,8 +9,9 @@ import { rootText } from "./reconcile.ts";
 const COMPARE_MS = 3_500;
 /** Only one side asks at a time, as a rule: the answers of both would send everything twice. */
 const ACCEPTOR_EXTRA_MS = 1_000;
-/** How long a catch-up may put that off. */
+/** A catch-up puts that off as long as it moves, and at most this long. */
 const COMPARE_BUSY_MS = 30_000;
+const COMPARE_LATEST_MS = 600_000;
 /** A catch-up is over when its peer has sent nothing more for so long. */
 const SILENT_MS = 500;
 
@@ -62,16 +63,27 @@ export class Agreement {
     if (more) this.#context.catchUp.progress(this);
   }
 
+  /** The peer has acknowledged something. */
+  progressed(): void {
+    this.#lastSentAt = this.#context.clock.monotonic();
+  }
+
+  /** A comparison has listed only a part of what differs: the next follows as soon as that is settled. */
+  again(): void {
+    this.#isPutOff = true;
+  }
+
   /** Called now and then: lets others catch up once this peer has fallen silent, and says when to compare. */
   isDue(isBusy: boolean): boolean {
     const { clock, catchUp, isDialer } = this.#context;
     const now = clock.monotonic();
     const quietMs = now - Math.max(this.#lastSentAt, this.#comparedAt);
     if (!isBusy && quietMs >= SILENT_MS) catchUp.done(this);
-    if (this.#isPutOff) return true;
+    if (this.#isPutOff && !isBusy) return true;
     if (this.holds) return false;
-    const waitMs = isBusy ? COMPARE_BUSY_MS : COMPARE_MS;
-    return now - this.#comparedAt >= waitMs + (isDialer ? 0 : ACCEPTOR_EXTRA_MS);
+    const sinceMs = now - this.#comparedAt;
+    if (isBusy) return quietMs >= COMPARE_BUSY_MS || sinceMs >= COMPARE_LATEST_MS;
+    return sinceMs >= COMPARE_MS + (isDialer ? 0 : ACCEPTOR_EXTRA_MS);
   }
 
   /** The link is over. */

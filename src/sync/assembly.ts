@@ -16,8 +16,12 @@ interface Assembly {
 export class Assemblies {
   readonly #byKey = new Map<string, Assembly>();
 
-  /** The whole state once its last part is here. Fault `wire_invalid` for parts out of order or too large. */
+  /**
+   * The whole state once its last part is here; parts of a state beyond the limits are passed over, since its
+   * sender can do nothing about it. Fault `wire_invalid` for parts out of order.
+   */
   add(part: ChunkPart): { key: string; hash: string; bytes: Uint8Array } | undefined {
+    if (part.total > STATE_BYTES_MAX) return undefined;
     const assembly = part.offset === 0 ? this.#begin(part) : this.#byKey.get(part.key);
     const fits =
       assembly !== undefined &&
@@ -38,11 +42,7 @@ export class Assemblies {
     this.#byKey.delete(key);
     let held = total;
     for (const { bytes } of this.#byKey.values()) held += bytes.length;
-    if (
-      total > STATE_BYTES_MAX ||
-      held > ASSEMBLY_BYTES_MAX ||
-      this.#byKey.size >= ASSEMBLIES_MAX
-    ) {
+    if (held > ASSEMBLY_BYTES_MAX || this.#byKey.size >= ASSEMBLIES_MAX) {
       throw new Fault("wire_invalid", `a document of ${total} bytes in parts exceeds the limits`);
     }
     const assembly = { hash, bytes: new Uint8Array(total), filled: 0 };

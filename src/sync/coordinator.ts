@@ -26,6 +26,8 @@ export interface CoordinatorOptions {
   readonly version: string;
   /** In [0, 1). */
   readonly random: () => number;
+  /** Something that can't happen has: the process has to end. */
+  readonly onBug: (error: unknown) => void;
 }
 
 /** Something that happened to a peer, for whoever watches. */
@@ -180,7 +182,7 @@ export class Coordinator {
       this.#turnAway(member, existing);
       return;
     }
-    if (this.#sessions.get(existing.name) !== existing) {
+    if (this.#isClosed || this.#sessions.get(existing.name) !== existing) {
       await this.#admit(member);
       return;
     }
@@ -216,12 +218,12 @@ export class Coordinator {
   }
 
   #begin(member: Member, replaced?: Session): void {
-    const { store, clock } = this.#options;
+    const { store, clock, onBug } = this.#options;
     const onAgreed = () => {
       this.#hasAgreed = true;
     };
     this.#admitted += 1;
-    const session = new Session(member, { store, clock, onAgreed, catchUp: this.#catchUp });
+    const session = new Session(member, { store, clock, onAgreed, catchUp: this.#catchUp, onBug });
     this.#sessions.set(session.name, session);
     void session.ended.then((end) => this.#finish(session, end));
     this.#scheduleNeighbours();

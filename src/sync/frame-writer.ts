@@ -8,6 +8,8 @@ import { Window } from "./window.ts";
 
 /** Answers that wait to be written; beyond this the peer reads too slowly to be worth keeping. */
 const CONTROL_BYTES_MAX = 4 * 1024 * 1024;
+/** Answers of one write. */
+const CONTROL_WRITE_BYTES = 64 * 1024;
 /** A write that the transport does not take for so long ends the link. */
 const STALLED_MS = 60_000;
 /** With so many frames unacknowledged, fewer documents than that wait, so long at most. */
@@ -30,6 +32,7 @@ export class FrameWriter {
   readonly #context: FrameWriterContext;
   #control: Uint8Array[] = [];
   #controlBytes = 0;
+  #isTurnOfStates = true;
   #wake: (() => void) | undefined;
   #cancelGather: (() => void) | undefined;
 
@@ -74,17 +77,26 @@ export class FrameWriter {
   }
 
   #nextBytes(): Uint8Array | undefined {
-    const { outbox, statistics } = this.#context;
-    if (this.#control.length > 0) {
-      const bytes = Buffer.concat(this.#control);
-      statistics.sentFrames += this.#control.length;
-      this.#control = [];
-      this.#controlBytes = 0;
-      return bytes;
+    const { outbox } = this.#context;
+    this.#isTurnOfStates = !this.#isTurnOfStates && this.#control.length > 0;
+    if (!this.#isTurnOfStates && this.#control.length > 0) return this.#takeControl();
+    const item = this.window.hasRoom && !this.#isGathering() ? outbox.take() : undefined;
+    if (item !== undefined) return this.#encode(item);
+    return this.#control.length > 0 ? this.#takeControl() : undefined;
+  }
+
+  /** Some answers at a time, so that a slow link shows that it moves, and states get their turn between. */
+  #takeControl(): Uint8Array {
+    let count = 0;
+    let length = 0;
+    for (const bytes of this.#control) {
+      if (count > 0 && length + bytes.length > CONTROL_WRITE_BYTES) break;
+      count += 1;
+      length += bytes.length;
     }
-    if (!this.window.hasRoom || this.#isGathering()) return undefined;
-    const item = outbox.take();
-    return item === undefined ? undefined : this.#encode(item);
+    this.#context.statistics.sentFrames += count;
+    this.#controlBytes -= length;
+    return Buffer.concat(this.#control.splice(0, count));
   }
 
   /**

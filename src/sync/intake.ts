@@ -9,6 +9,10 @@ const log = getLog("peat_mesh::storage::automerge_sync");
 
 /** States that wait for their commit; beyond this nothing more is read from the peer. */
 const WAITING_BYTES_MAX = 8 * 1024 * 1024;
+/** What a waiting state costs beside its bytes. */
+const ENTRY_COST = 256;
+/** Longest key that is taken from a peer, in UTF-16 units: twice what a local write may have. */
+const KEY_LENGTH_MAX = 1_300;
 const RETRY_MS = 1_000;
 const STUCK_MAX = 100;
 
@@ -44,7 +48,7 @@ export class Intake {
   /** Resolves when every one of `entries` is committed, or refused for good. Never rejects. */
   async take(entries: readonly { key: string; hash: string; bytes: Uint8Array }[]): Promise<void> {
     let bytes = 0;
-    for (const entry of entries) bytes += entry.bytes.length;
+    for (const entry of entries) bytes += entry.bytes.length + entry.key.length + ENTRY_COST;
     this.#waitingBytes += bytes;
     await Promise.all(
       entries.map(({ key, ...rest }) => this.#merge({ key: key as DocumentKey, ...rest })),
@@ -68,23 +72,34 @@ export class Intake {
   }
 
   async #merge(incoming: IncomingState): Promise<void> {
-    const { store, clock, origin, signal, merged } = this.#context;
+    const outcome = await this.#outcomeOf(incoming);
+    if (outcome === undefined) return;
+    if (outcome.kind === "equal") this.#stuck.delete(incoming.key);
+    this.#context.merged(incoming, outcome);
+  }
+
+  /** Undefined when it was refused for good, or there is no store any more. */
+  async #outcomeOf(incoming: IncomingState): Promise<MergeOutcome | undefined> {
+    const { store, clock, origin, signal } = this.#context;
+    if (incoming.key.length > KEY_LENGTH_MAX) {
+      this.#refuse(incoming.key.slice(0, 80), new Fault("wire_invalid", "its key is too long"));
+      return undefined;
+    }
     while (!signal.aborted) {
       try {
-        const outcome = await store.merge(incoming, origin);
-        if (outcome.kind === "equal") this.#stuck.delete(incoming.key);
-        merged(incoming, outcome);
-        return;
+        return await store.merge(incoming, origin);
       } catch (error) {
-        if (!(error instanceof Fault) || error.code === "not_ready") return;
+        // The store has reported what is no fault of the peer's.
+        if (!(error instanceof Fault) || error.code === "not_ready") return undefined;
         if (error.code !== "storage_full") {
           this.#refuse(incoming.key, error);
-          return;
+          return undefined;
         }
         // No acknowledgement meanwhile: the peer's window stays shut until there is room again.
         await sleep(clock, RETRY_MS, signal);
       }
     }
+    return undefined;
   }
 
   #refuse(key: string, fault: Fault): void {

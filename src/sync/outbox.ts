@@ -6,7 +6,7 @@ import { type DocumentKey, splitKey } from "../store/document-key.ts";
 import type { Committed, Store } from "../store/store.ts";
 import { bucketsBelow, DEPTH, type Prefix } from "../store/sums.ts";
 import { PRIORITY_CLASSES, priorityOf } from "../store/sync-modes.ts";
-import { STATES_BYTES_TARGET, type StateEntry } from "../wire/native.ts";
+import { STATE_BYTES_MAX, STATES_BYTES_TARGET, type StateEntry } from "../wire/native.ts";
 
 /** A change that waits. */
 interface Waiting {
@@ -123,6 +123,12 @@ export class Outbox {
     else this.#bulkKeys.push(...keys);
   }
 
+  /** What a peer lacks altogether is found anew by the comparison that begins. */
+  forgetBulk(): void {
+    this.#bulkKeys = [];
+    this.#bulkBuckets = [];
+  }
+
   pushBulkBelow(prefix: Prefix): void {
     const { first, last } = bucketsBelow(prefix);
     if (this.#bulkBuckets.length < WAITING_MAX) this.#bulkBuckets.push({ next: first, last });
@@ -216,7 +222,9 @@ export class Outbox {
 
   #load({ key, heads }: Large): Large["sending"] {
     const state = this.#store.stateFor(key, heads);
-    return state === undefined ? undefined : { ...state, offset: 0 };
+    // Local writes stay below the limit; what two partitions made larger together no peer would take.
+    if (state === undefined || state.bytes.length > STATE_BYTES_MAX) return undefined;
+    return { ...state, offset: 0 };
   }
 
   /** Not yet begun, so that the newest version goes when its turn comes. */

@@ -19,6 +19,9 @@ import type { Outbox } from "./outbox.ts";
 /** Prefixes with no more documents than this on both sides together are listed instead of split. */
 const LIST_BELOW = 48;
 
+/** Documents that one answer lists at most, but for those of its last prefix. */
+const LISTED_MAX = 10_000;
+
 type Message<T extends NativeMessage["type"]> = Extract<NativeMessage, { type: T }>;
 
 export function rootSums(store: Store): NativeMessage {
@@ -44,8 +47,9 @@ export function answerSums(
   store: Store,
   outbox: Outbox,
   message: Message<"sums">,
-): { replies: NativeMessage[]; isAgreed: boolean } {
+): { replies: NativeMessage[]; isAgreed: boolean; isPartial: boolean } {
   const replies: NativeMessage[] = [];
+  let listed = 0;
   const split: SumEntry[] = [];
   let isAgreed = false;
   for (const theirs of message.entries.filter(isPrefix)) {
@@ -57,11 +61,14 @@ export function answerSums(
     }
     if (isEqual) continue;
     if (theirs.count === 0) outbox.pushBulkBelow(theirs);
-    else if (isListed(theirs, ours.count)) replies.push(leavesOf(store, theirs));
-    else split.push(...childrenOf(theirs).map((child) => sumEntry(store, child)));
+    else if (isListed(theirs, ours.count)) {
+      // What is beyond the limit is found by the next comparison, when this one has settled its part.
+      if (listed < LISTED_MAX) replies.push(leavesOf(store, theirs));
+      listed += ours.count + 1;
+    } else split.push(...childrenOf(theirs).map((child) => sumEntry(store, child)));
   }
   for (const entries of inFrames(split, () => 23)) replies.push({ type: "sums", entries });
-  return { replies, isAgreed };
+  return { replies, isAgreed, isPartial: listed >= LISTED_MAX };
 }
 
 function isListed(theirs: SumEntry, ourCount: number): boolean {

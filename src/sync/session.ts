@@ -45,6 +45,8 @@ export interface SessionContext {
   readonly onAgreed: (session: Session) => void;
   /** Shared by all sessions of the node. */
   readonly catchUp: CatchUp;
+  /** Something that can't happen has: the process has to end. */
+  readonly onBug: (error: unknown) => void;
 }
 
 export class Session {
@@ -66,6 +68,7 @@ export class Session {
   #isCatchingUp = false;
   readonly #agreement: Agreement;
   #stir: (() => void) | undefined;
+  #taken: Promise<void> = Promise.resolve();
 
   constructor(member: Member, context: SessionContext) {
     this.member = member;
@@ -80,7 +83,7 @@ export class Session {
       clock: context.clock,
       origin: this.name,
       signal: this.#abort.signal,
-      merged: (incoming, outcome) => this.#merged(incoming, outcome),
+      merged: (incoming, outcome) => this.#guard(() => this.#merged(incoming, outcome)),
     });
     this.statistics = newStatistics(context.clock.now());
     this.#writer = new FrameWriter({
@@ -196,7 +199,7 @@ export class Session {
         for (let frame = decoder.next(); frame !== undefined; frame = decoder.next()) {
           this.statistics.receivedFrames += 1;
           const message = decodeNative(frame);
-          if (message !== undefined) this.#receive(message);
+          if (message !== undefined) this.#guard(() => this.#receive(message));
         }
         await this.#intake.room();
       }
@@ -223,6 +226,16 @@ export class Session {
     this.#streamEnded();
   }
 
+  /** Runs what no peer should be able to break: what it throws besides Faults is our own mistake. */
+  #guard(run: () => void): void {
+    try {
+      run();
+    } catch (error) {
+      if (!(error instanceof Fault)) this.#context.onBug(error);
+      throw error;
+    }
+  }
+
   /** The stream is over; the link mostly is too, and says why in a moment. */
   #streamEnded(): void {
     this.#clock.after(STREAM_END_MS, () => this.close(CLOSE.normal));
@@ -242,6 +255,7 @@ export class Session {
       }
       case "ack":
         this.#writer.window.acknowledged(message.serial);
+        this.#agreement.progressed();
         this.#writer.wake();
         return;
       case "compare":
@@ -270,14 +284,18 @@ export class Session {
   #receiveSums(message: Extract<NativeMessage, { type: "sums" }>): void {
     const root = message.entries.find(({ depth }) => depth === 0);
     if (root !== undefined && !this.#agreement.mayCompare(root.count)) return;
-    const { replies, isAgreed } = answerSums(this.#store, this.#outbox, message);
+    if (root !== undefined) this.#outbox.forgetBulk();
+    const { replies, isAgreed, isPartial } = answerSums(this.#store, this.#outbox, message);
     if (isAgreed) this.#agree();
+    if (isPartial) this.#agreement.again();
     this.#reply(replies);
   }
 
   #receiveAgreed({ count, sum }: { count: number; sum: string }): void {
     const ours = this.#store.sum(ROOT);
-    if (ours.count === count && ours.sum === sum) this.#agree();
+    if (ours.count !== count || ours.sum !== sum) return;
+    this.#outbox.forgetBulk();
+    this.#agree();
   }
 
   #agree(): void {
@@ -291,7 +309,10 @@ export class Session {
   ): void {
     this.statistics.receivedDocuments += entries.length;
     this.#stir?.();
-    void this.#intake.take(entries).then(() => this.#writer.send({ type: "ack", serial }));
+    // In order: an acknowledgement speaks for everything before it.
+    this.#taken = Promise.all([this.#taken, this.#intake.take(entries)]).then(() => {
+      this.#writer.send({ type: "ack", serial });
+    });
   }
 
   #merged({ key, hash }: IncomingState, outcome: MergeOutcome): void {

@@ -28,7 +28,7 @@ export const STATE_BYTES_MAX = 32 * 1024 * 1024;
 export const NO_HASH = "0".repeat(32);
 
 const ENTRIES_MAX = 0xffff;
-const HEADS_MAX = 1024;
+const HEADS_MAX = 30_000;
 
 export interface StateEntry {
   readonly key: string;

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { connect } from "node:net";
 import { systemClock, within } from "../../src/base/clock.ts";
+import { documentKey } from "../../src/store/document-key.ts";
 import { type BrokerWorld, startBroker } from "../support/start-broker.ts";
 
 const DEADLINE_MS = 5000;
@@ -124,6 +125,22 @@ describe("a WebSocket client", () => {
     using other = await world.socket();
     await world.put("/documents/tracks/b", "{}");
     await other.events(1);
+  });
+
+  test("that reads along misses nothing of a burst of thousands", async () => {
+    await using world = await startBroker();
+    using client = await world.socket();
+    const ids = Array.from({ length: 5000 }, (_, i) => `t${i}`);
+    await Promise.all(
+      ids.map((id) =>
+        world.store.write({
+          key: documentKey("tracks", id),
+          operation: { kind: "put", body: "{}" },
+        }),
+      ),
+    );
+    const events = await client.events(ids.length);
+    expect(events.map((event) => event["doc_id"])).toEqual(ids);
   });
 
   test("beyond the limit is refused until another one leaves", async () => {

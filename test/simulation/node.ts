@@ -102,6 +102,10 @@ export class SimulatedNode {
       }
     });
     const coordinator = new Coordinator({
+      onBug: (error) => {
+        throw error;
+      },
+
       network: endpoint,
       store: this.#watched(store),
       clock: ownClock,

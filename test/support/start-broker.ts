@@ -90,7 +90,7 @@ export async function startBroker(
   const folder = tempFolder();
   const { store } = openFileStore(folder.file("peat.db"));
   const node = new TestNode();
-  const broker = await Broker.open({
+  const opening = Broker.open({
     store,
     node,
     clock: systemClock,
@@ -107,6 +107,14 @@ export async function startBroker(
       ...options.access,
     },
   });
+  const discard = () => {
+    store.close();
+    folder[Symbol.dispose]();
+  };
+  const broker = await opening.catch((error: unknown) => {
+    discard();
+    throw error;
+  });
   const ask = async (path: string, request: RequestInit = {}): Promise<Answer> => {
     const response = await fetch(`${broker.url}/api/v1${path}`, request);
     return { status: response.status, headers: response.headers, text: await response.text() };
@@ -122,8 +130,7 @@ export async function startBroker(
     send: (bytes, options) => sendRaw(broker.port, bytes, options),
     [Symbol.asyncDispose]: async () => {
       await broker.close();
-      store.close();
-      folder[Symbol.dispose]();
+      discard();
     },
   };
 }

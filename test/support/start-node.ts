@@ -67,6 +67,10 @@ export class TestNode implements AsyncDisposable {
     this.fatal = parts.fatal;
     this.#folder = parts.folder;
     this.coordinator = new Coordinator({
+      onBug: (error) => {
+        throw error;
+      },
+
       network: parts.network,
       store: parts.store,
       clock: systemClock,

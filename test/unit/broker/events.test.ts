@@ -1,4 +1,5 @@
 import { describe, expect, test } from "bun:test";
+import type { Clock } from "../../../src/base/clock.ts";
 import { BoundedQueue } from "../../../src/base/queue.ts";
 import {
   type EventSocket,
@@ -50,8 +51,24 @@ class Client implements EventSocket {
   }
 }
 
-function world(options: { capacity?: number; lostSince?: boolean; withPosition?: boolean } = {}) {
+interface WorldOptions {
+  readonly capacity?: number;
+  readonly lostSince?: boolean;
+  readonly withPosition?: boolean;
+  /** How much time seems to have passed whenever somebody looks at the clock. */
+  readonly msPerLook?: number;
+}
+
+function world(options: WorldOptions = {}) {
   const clock = new VirtualClock();
+  let lookedMs = 0;
+  const ticking: Clock = {
+    ...clock.skewed(0),
+    monotonic: () => {
+      lookedMs += options.msPerLook ?? 0;
+      return clock.monotonic() + lookedMs;
+    },
+  };
   const client = new Client();
   const queue = new BoundedQueue<Change>(options.capacity ?? 4);
   const subscription: Subscription = {
@@ -64,7 +81,7 @@ function world(options: { capacity?: number; lostSince?: boolean; withPosition?:
   const stream = new EventStream({
     socket: client,
     subscription,
-    clock,
+    clock: ticking,
     print: (item) => String(item.seq),
     withPosition: options.withPosition ?? false,
     stallMs: STALL_MS,
@@ -170,13 +187,20 @@ describe("an event stream", () => {
   });
 
   test("lets others have their turn during a long backlog", async () => {
-    const { clock, client, queue } = world({ capacity: 1000 });
+    const { clock, client, queue } = world({ capacity: 1000, msPerLook: 5 });
     for (let seq = 1; seq <= 200; seq += 1) queue.push(change(seq));
-    // Microtasks alone don't get through it: time has to be given.
+    // Microtasks alone don't get through it: a turn of the event loop has to be given.
     await new Promise((resolve) => setImmediate(resolve));
     expect(client.told.length).toBe(64);
     await clock.advance(1);
     expect(client.told.length).toBe(200);
+  });
+
+  test("goes on at once while little time has passed: a commit of hundreds is no backlog", async () => {
+    const { client, queue } = world({ capacity: 1000 });
+    for (let seq = 1; seq <= 600; seq += 1) queue.push(change(seq));
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(client.told.length).toBe(600);
   });
 
   test("ends with its last words, and with its subscription", async () => {

@@ -286,7 +286,7 @@ describe("what a peer asks that makes no sense", () => {
       type: "sums",
       entries: [entry(4, 0), entry(255, 65_535), entry(0, 1), entry(3, 4096)],
     });
-    expect(asked).toEqual({ replies: [], isAgreed: false });
+    expect(asked).toEqual({ replies: [], isAgreed: false, isPartial: false });
     expect(
       answerLeaves(side.store, side.outbox, { type: "leaves", depth: 3, index: 4096, entries: [] }),
     ).toEqual([]);

@@ -30,6 +30,10 @@ async function world() {
   const store = openMemoryStore({ clock });
   const network = net.open({ id: idOf("node-a"), address: "10.0.0.1:1", alpns: [ALPN_NATIVE] });
   const coordinator = new Coordinator({
+    onBug: (error) => {
+      throw error;
+    },
+
     network,
     store,
     clock,
