@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { Fault } from "../../src/base/faults.ts";
-import { type EventClient, startBroker } from "../support/start-broker.ts";
+import { EventClient, startBroker } from "../support/start-broker.ts";
 
 const DOCUMENT = "/documents/tracks/t1";
 const CLOSE_MS_MAX = 500;
@@ -123,6 +123,13 @@ describe("a WebSocket", () => {
     await world.put(DOCUMENT, "{}");
     for (const client of [two, three]) expect(await client.events(1)).toHaveLength(1);
   });
+});
+
+test("a WebSocket is found behind a host of few letters, too", async () => {
+  await using world = await startBroker({ address: "0.0.0.0" });
+  const url = `ws://127.0.0.1:${world.broker.port}/api/v1/ws?include=position`;
+  using client = await EventClient.open(url, { host: "pi" });
+  expect((await client.events(1))[0]).toMatchObject({ type: "Position" });
 });
 
 describe("closing a broker", () => {

@@ -203,8 +203,8 @@ export class EventClient implements Disposable {
     });
   }
 
-  static async open(url: string): Promise<EventClient> {
-    const socket = new WebSocket(url.replace(/^http/, "ws"));
+  static async open(url: string, headers: Record<string, string> = {}): Promise<EventClient> {
+    const socket = new WebSocket(url.replace(/^http/, "ws"), { headers });
     const client = new EventClient(socket);
     await new Promise<void>((resolve, reject) => {
       socket.addEventListener("open", () => resolve(), { once: true });
