@@ -99,7 +99,7 @@ export async function endOf(connection: Connection): Promise<string> {
   return ((await connection.closed()).split("\n")[0] ?? "").trim();
 }
 
-export const START = "5".repeat(32);
+const START = "5".repeat(32);
 
 /** A hello's frame; the name may be any text. */
 export function helloFrame(name: string, start = START): Uint8Array {

@@ -51,7 +51,7 @@ export function printTopology(role: Topology["role"] | "stopped", peerCount: num
 }
 
 /** `missed` is null when nobody knows how much: what was asked for since a token is no longer known. */
-export function printGap(missed: number | null): string {
+function printGap(missed: number | null): string {
   return JSON.stringify({ type: "Gap", missed });
 }
 
