@@ -141,7 +141,7 @@ export interface RawOptions {
 }
 
 /** What a connection answers until it is closed, or for a whole answer whose length it tells. */
-export async function sendRaw(
+async function sendRaw(
   port: number,
   bytes: string | Uint8Array,
   options: RawOptions = {},
