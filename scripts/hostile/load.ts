@@ -10,6 +10,8 @@ import type { Victim } from "./victim.ts";
 const WRITES_AROUND = 300;
 const WRITES_PER_TURN = 20;
 const PAUSE_MS = 5;
+/** Of each kind, before anything is measured. */
+const FIRST_STRANGERS = 8;
 /** An idle node gives memory back within some seconds. */
 const SETTLE_MS = 20_000;
 
@@ -115,9 +117,11 @@ async function runPhase(mob: Mob, victim: Victim, order: Omit<MobOrder, "target"
 
 export async function runLoad({ victim, connections, told }: LoadOptions): Promise<LoadResult> {
   using mob = new Mob();
-  // What any node has once it has worked a little, and once it has met a stranger, is not the attack's.
+  // What any node has once it has worked a little, and once it has met a few strangers, is not the attack's.
   await writesSeen(victim, WRITES_AROUND);
-  for (const { name } of ATTACKS) await runPhase(mob, victim, { attack: name, connections: 1 });
+  for (const { name } of ATTACKS) {
+    await runPhase(mob, victim, { attack: name, connections: FIRST_STRANGERS });
+  }
   const before = await writesSeen(victim, WRITES_AROUND);
   await Bun.sleep(SETTLE_MS);
   const residentBefore = victim.residentMb();
