@@ -2,15 +2,24 @@
 
 export type Taken<T> = { kind: "item"; item: T } | { kind: "gap"; missed: number };
 
+/** A second bound beside the number of items: what they weigh together. One item fits, whatever it weighs. */
+export interface Weight<T> {
+  readonly of: (item: T) => number;
+  readonly max: number;
+}
+
 export class BoundedQueue<T> {
   readonly #capacity: number;
+  readonly #weight: Weight<T>;
   #items: T[] = [];
+  #weighs = 0;
   #missed = 0;
   #closed = false;
   #wake: (() => void) | undefined;
 
-  constructor(capacity: number) {
+  constructor(capacity: number, weight: Weight<T> = { of: () => 0, max: 0 }) {
     this.#capacity = capacity;
+    this.#weight = weight;
   }
 
   get length(): number {
@@ -20,8 +29,11 @@ export class BoundedQueue<T> {
   push(item: T): void {
     if (this.#closed) return;
     // Once one is missed, all are until the reader has heard of the gap: order is part of the truth.
-    if (this.#missed === 0 && this.#items.length < this.#capacity) this.#items.push(item);
-    else this.#missed += 1;
+    if (this.#missed > 0 || !this.#hasRoom(item)) this.#missed += 1;
+    else {
+      this.#items.push(item);
+      this.#weighs += this.#weight.of(item);
+    }
     this.#wake?.();
   }
 
@@ -29,7 +41,10 @@ export class BoundedQueue<T> {
   async take(): Promise<Taken<T> | undefined> {
     while (true) {
       const item = this.#items.shift();
-      if (item !== undefined) return { kind: "item", item };
+      if (item !== undefined) {
+        this.#weighs -= this.#weight.of(item);
+        return { kind: "item", item };
+      }
       if (this.#missed > 0) {
         const missed = this.#missed;
         this.#missed = 0;
@@ -47,5 +62,10 @@ export class BoundedQueue<T> {
   close(): void {
     this.#closed = true;
     this.#wake?.();
+  }
+
+  #hasRoom(item: T): boolean {
+    if (this.#items.length >= this.#capacity) return false;
+    return this.#items.length === 0 || this.#weighs + this.#weight.of(item) <= this.#weight.max;
   }
 }

@@ -21,6 +21,7 @@ export interface EventLimits {
   readonly clientsMax: number;
   /** Changes kept for a client that is behind. */
   readonly capacity: number;
+  readonly capacityBytes: number;
   readonly stallMs: number;
 }
 
@@ -73,6 +74,7 @@ export class EventStreams {
 
   open(socket: EventSocket, query: EventQuery): void {
     const { store, clock, limits } = this.#options;
+    const { capacity, capacityBytes } = limits;
     if (this.#isClosed || this.#streams.size >= limits.clientsMax) {
       socket.close(CLOSE.tooSlow, "too many clients");
       return;
@@ -82,7 +84,7 @@ export class EventStreams {
     const stream = new EventStream({
       socket,
       clock,
-      subscription: store.subscribe({ ...query, capacity: limits.capacity }),
+      subscription: store.subscribe({ ...query, capacity, capacityBytes }),
       print: (change) => printer.print(change),
       withPosition: query.withPosition,
       stallMs: limits.stallMs,

@@ -9,7 +9,7 @@ import { printHostPort } from "../identity/peer.ts";
 import type { Store } from "../store/store.ts";
 import { Access, type AccessOptions } from "./access.ts";
 import { allowOrigin, answerFault, answerPreflight } from "./answers.ts";
-import { EventStreams } from "./event-streams.ts";
+import { type EventLimits, EventStreams } from "./event-streams.ts";
 import type { NodeView } from "./node-view.ts";
 import { RouteTable } from "./route-table.ts";
 import { makeRoutes } from "./routes.ts";
@@ -27,6 +27,8 @@ export interface BrokerLimits {
   readonly webSocketsMax: number;
   /** Changes kept for a WebSocket client that is behind. */
   readonly eventsMax: number;
+  /** Text of the documents in them. */
+  readonly eventBytesMax: number;
   /** A WebSocket client that takes nothing for so long is closed. */
   readonly stallMs: number;
 }
@@ -37,7 +39,8 @@ const LIMITS: BrokerLimits = {
   requestMs: 30_000,
   writesMax: 1024,
   webSocketsMax: 1024,
-  eventsMax: 1024,
+  eventsMax: 8192,
+  eventBytesMax: 16 * 1024 ** 2,
   stallMs: 30_000,
 };
 
@@ -94,14 +97,13 @@ export class Broker {
     this.#options = options;
     const bodyBytesMax = Math.max(LIMITS.bodyBytesMax, 2 * documentBytesMax);
     this.#limits = { ...LIMITS, bodyBytesMax, ...options.limits };
-    const { webSocketsMax: clientsMax, eventsMax: capacity, stallMs } = this.#limits;
     const scheme = tls === undefined ? "http" : "https";
     this.#access = new Access(options.access, { scheme, address });
     this.#events = new EventStreams({
       store,
       node,
       clock,
-      limits: { clientsMax, capacity, stallMs },
+      limits: eventLimits(this.#limits),
     });
     this.#app = makeRoutes({ ...this.#limits, store, node, clock, events: this.#events });
     this.#app.onError(({ error, code, request }) => this.#explain(error, code, request));
@@ -225,6 +227,15 @@ export class Broker {
     const sentence = `${request.method} is not possible on ${shown}; possible are ${allow}`;
     return answerFault(new Fault("method_not_allowed", sentence), { allow });
   }
+}
+
+function eventLimits(limits: BrokerLimits): EventLimits {
+  return {
+    clientsMax: limits.webSocketsMax,
+    capacity: limits.eventsMax,
+    capacityBytes: limits.eventBytesMax,
+    stallMs: limits.stallMs,
+  };
 }
 
 /** Elysia looks for the path behind the first 11 characters of a URL: too late when the host has less than four. */

@@ -41,6 +41,8 @@ export interface SubscribeOptions {
   readonly since?: string;
   /** Changes kept for a slow reader before it is told of a gap. */
   readonly capacity: number;
+  /** And their JSON text together, about; one change is kept whatever its size. */
+  readonly capacityBytes?: number;
 }
 
 /** One row at a time: a row may be megabytes, and there may be many readers that read nothing. */
@@ -82,7 +84,10 @@ export class Feed {
   subscribe(options: SubscribeOptions): Subscription {
     const names = options.collections === undefined ? undefined : new Set(options.collections);
     const wants: Wants = (collection) => names === undefined || names.has(collection);
-    const queue = new BoundedQueue<Change>(options.capacity);
+    const queue = new BoundedQueue<Change>(options.capacity, {
+      of: ({ document }) => document.json.length,
+      max: options.capacityBytes ?? Number.POSITIVE_INFINITY,
+    });
     const subscriber = { queue, wants };
     this.#subscribers.add(subscriber);
     const asked = options.since === undefined ? this.#lastSeq : this.#seqOf(options.since);

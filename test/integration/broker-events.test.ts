@@ -218,6 +218,26 @@ describe("a WebSocket client that is too slow", () => {
     socket.destroy();
   });
 
+  test("is kept no more text for than allowed, however few its events are", async () => {
+    await using world = await startBroker({ limits: { eventBytesMax: 2_000_000 } });
+    const { socket } = await standstill(world, "?include=document");
+    for (let i = 0; i < 60; i += 1) await world.put(`/documents/tracks/t${i}`, large);
+    let heard = "";
+    const missed = new Promise<number>((resolve) => {
+      socket.on("data", (data) => {
+        heard = heard.slice(-200) + data.toString("latin1");
+        const told = /"Gap","missed":(\d+)\}/.exec(heard)?.[1];
+        if (told !== undefined) resolve(Number(told));
+      });
+    });
+    socket.resume();
+    const told = await within(systemClock, DEADLINE_MS, missed, 0);
+    // Beside four that wait there are those in the buffers of both ends' sockets.
+    expect(told).toBeGreaterThan(30);
+    expect(told).toBeLessThan(56);
+    socket.destroy();
+  });
+
   test("is let go when it takes nothing at all", async () => {
     await using world = await startBroker({ limits: { stallMs: 200, webSocketsMax: 1 } });
     const { socket, closed } = await standstill(world, "?include=document");

@@ -43,3 +43,19 @@ test("a reader that waits is woken by an item, and by the end", async () => {
   queue.push("late");
   expect(await queue.take()).toBeUndefined();
 });
+
+test("a queue is bounded by what its items weigh as well, and always keeps one", async () => {
+  const queue = new BoundedQueue<string>(100, { of: (item) => item.length, max: 10 });
+  queue.push("far too heavy for it");
+  expect(queue.length).toBe(1);
+  queue.push("x");
+  expect(await queue.take()).toEqual({ kind: "item", item: "far too heavy for it" });
+  expect(await queue.take()).toEqual({ kind: "gap", missed: 1 });
+  for (const item of ["12345", "12345", "1"]) queue.push(item);
+  expect(queue.length).toBe(2);
+  await queue.take();
+  await queue.take();
+  expect(await queue.take()).toEqual({ kind: "gap", missed: 1 });
+  queue.push("1234567890");
+  expect(queue.length).toBe(1);
+});
