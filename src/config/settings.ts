@@ -151,7 +151,7 @@ const BROKER_SETTINGS = {
   apiToken: optional(secretToken, {
     group: "Broker (HTTP and WebSocket)",
     env: ["PEAT_API_TOKEN"],
-    help: "Token that writers over TCP send as Authorization: Bearer. Without it, writers use the one in the file token of the runtime directory, made at every start.",
+    help: "Token that writers over TCP send as Authorization: Bearer. Without it, writers use the one in the file token of the runtime directory, which is made when there is none.",
   }),
   apiOpen: withDefault(oneOf(["none", "loopback"]), {
     group: "Broker (HTTP and WebSocket)",
