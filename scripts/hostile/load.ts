@@ -24,6 +24,8 @@ export interface Phase {
   readonly cpuMs: number;
   /** MB of the attacked node at the end. */
   readonly residentMb: number;
+  /** Ms from a good peer's write until seen, of those that fell into it. */
+  readonly visibleMs: readonly number[];
 }
 
 export interface LoadResult {
@@ -102,7 +104,12 @@ function plan(connections: number): readonly Omit<MobOrder, "target">[] {
   ];
 }
 
-async function runPhase(mob: Mob, victim: Victim, order: Omit<MobOrder, "target">): Promise<Phase> {
+async function runPhase(
+  mob: Mob,
+  victim: Victim,
+  order: Omit<MobOrder, "target">,
+  visibleMs: readonly number[] = [],
+): Promise<Phase> {
   const startedMs = performance.now();
   const cpuBefore = victim.cpuSeconds();
   const { refused } = await mob.attack({ ...order, target: victim.target });
@@ -112,6 +119,7 @@ async function runPhase(mob: Mob, victim: Victim, order: Omit<MobOrder, "target"
     seconds: (performance.now() - startedMs) / 1000,
     cpuMs: ((victim.cpuSeconds() - cpuBefore) * 1000) / order.connections,
     residentMb: victim.residentMb(),
+    visibleMs,
   };
 }
 
@@ -129,10 +137,12 @@ export async function runLoad({ victim, connections, told }: LoadOptions): Promi
 
   let most = residentBefore;
   let isOver = false;
+  let current: number[] = [];
   const phases: Phase[] = [];
   const attacking = (async () => {
     for (const part of plan(connections)) {
-      const phase = await runPhase(mob, victim, part);
+      current = [];
+      const phase = await runPhase(mob, victim, part, current);
       phases.push(phase);
       told(phase);
     }
@@ -141,7 +151,10 @@ export async function runLoad({ victim, connections, told }: LoadOptions): Promi
   });
   const during: number[] = [];
   while (!isOver) {
-    during.push(...(await writesSeen(victim, WRITES_PER_TURN)));
+    const phase = current;
+    const seen = await writesSeen(victim, WRITES_PER_TURN);
+    during.push(...seen);
+    phase.push(...seen);
     most = Math.max(most, victim.residentMb());
   }
   await attacking;
@@ -161,7 +174,8 @@ export async function runLoad({ victim, connections, told }: LoadOptions): Promi
 const ms = (value: number): string => value.toFixed(1).padStart(8);
 
 export function printPhase(phase: Phase): string {
-  const { attack, connections, refused, seconds, cpuMs, residentMb } = phase;
+  const { attack, connections, refused, seconds, cpuMs, residentMb, visibleMs } = phase;
+  const visible = visibleMs.length === 0 ? "none" : `${percentile(visibleMs, 99).toFixed(1)} ms`;
   const cells = [
     attack.padEnd(38),
     String(connections).padStart(6),
@@ -169,6 +183,7 @@ export function printPhase(phase: Phase): string {
     `${seconds.toFixed(1)} s`.padStart(9),
     `${cpuMs.toFixed(2)} ms`.padStart(9),
     `${residentMb.toFixed(1)} MB`.padStart(9),
+    visible.padStart(11),
   ];
   return cells.join(" ");
 }
@@ -180,6 +195,7 @@ export const PHASE_HEAD = [
   "took".padStart(9),
   "CPU each".padStart(9),
   "resident".padStart(9),
+  "visible p99".padStart(11),
 ].join(" ");
 
 export function printResult(result: LoadResult): string {

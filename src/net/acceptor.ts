@@ -66,7 +66,7 @@ export class Acceptor {
     const fromHere = this.#perAddress.get(address) ?? 0;
     const isFull = this.#unproved >= UNPROVED_MAX || fromHere >= UNPROVED_PER_ADDRESS_MAX;
     if (isFull || this.#budget.isSpent(address)) {
-      this.#tell(address, isFull ? "too many unproved connections" : "failed too often");
+      this.#tell(address, isFull ? "too many unproved connections" : "too many failed attempts");
       await incoming.refuse().catch(() => undefined);
       return;
     }
@@ -95,9 +95,10 @@ export class Acceptor {
   async #greet(link: Link, address: string): Promise<void> {
     try {
       await this.#context.arrived(link);
+      this.#budget.proved(address);
     } catch (error) {
       // Only now: before the handshake is done an address may be anybody's invention.
-      this.#budget.spend(address);
+      this.#budget.failed(address);
       throw error;
     }
   }

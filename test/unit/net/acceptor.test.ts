@@ -150,6 +150,54 @@ describe("an address that fails to prove itself", () => {
   });
 });
 
+describe("strangers from many addresses", () => {
+  test("are greeted a hundred times a second together, and members come and go meanwhile", async () => {
+    const { clock, arrived, connect } = world();
+    connect("10.0.0.3");
+    await clock.advance(15);
+    arrived[0]?.prove();
+    let greeted = 0;
+    let members = 0;
+    for (let n = 0; n < 1000; n += 1) {
+      const before = arrived.length;
+      const isMember = n % 100 === 99;
+      connect(isMember ? "10.0.0.3" : `10.0.1.${n % 250}`);
+      await clock.advance(15);
+      if (arrived.length === before) continue;
+      if (isMember) members += 1;
+      else greeted += 1;
+      if (isMember) arrived.at(-1)?.prove();
+      else arrived.at(-1)?.refuse("no hello");
+    }
+    expect(members).toBe(10);
+    // 66 a second: every one of them.
+    expect(greeted).toBe(990);
+  });
+
+  test("are refused at the door beyond that, and a member's address is not", async () => {
+    const { clock, arrived, connect } = world();
+    connect("10.0.0.3");
+    await clock.advance(15);
+    arrived[0]?.prove();
+    await clock.advance(0);
+    // Eight and eight at the same moment, as often as places are free.
+    for (let n = 0; n < 40; n += 1) {
+      const before = arrived.length;
+      for (let k = 0; k < 8; k += 1) connect(`10.0.2.${(n * 8 + k) % 250}`);
+      await clock.advance(10);
+      for (const { refuse } of arrived.slice(before)) refuse("no hello");
+      await clock.advance(0);
+    }
+    // 320 came within 0.4 s.
+    expect(arrived.length - 1).toBeGreaterThanOrEqual(100);
+    expect(arrived.length - 1).toBeLessThan(160);
+    const before = arrived.length;
+    connect("10.0.0.3");
+    await clock.advance(15);
+    expect(arrived.length).toBe(before + 1);
+  });
+});
+
 describe("a handshake that takes too long", () => {
   /** A connection whose handshake ends when the test says so. */
   function slowWorld() {
