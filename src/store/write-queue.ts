@@ -47,14 +47,7 @@ export class WriteQueue {
 
   /** Calls `apply` for the node's own writes in order: at least one, until their share of the time is used up. */
   takeLocal(now: () => number, apply: (write: LocalWrite) => void): void {
-    const until = now() + LOCAL_MS_PER_GROUP;
-    let taken = 0;
-    for (const write of this.#local) {
-      if (taken === LOCAL_PER_GROUP || (taken > 0 && now() >= until)) break;
-      taken += 1;
-      apply(write);
-    }
-    this.#local.splice(0, taken);
+    takeSome(this.#local, { countMax: LOCAL_PER_GROUP, msMax: LOCAL_MS_PER_GROUP, now }, apply);
   }
 
   /** The node is stopping: what peers sent is not acknowledged. */
@@ -66,13 +59,24 @@ export class WriteQueue {
 
   /** Calls `apply` for peers' documents in order: at least one, until their share of the group is used up. */
   takeMerges(now: () => number, apply: (merge: PeerMerge) => void): void {
-    const until = now() + MERGE_MS_PER_GROUP;
-    let taken = 0;
-    for (const merge of this.#merges) {
-      if (taken === MERGES_PER_GROUP || (taken > 0 && now() >= until)) break;
-      taken += 1;
-      apply(merge);
-    }
-    this.#merges.splice(0, taken);
+    takeSome(this.#merges, { countMax: MERGES_PER_GROUP, msMax: MERGE_MS_PER_GROUP, now }, apply);
   }
+}
+
+interface Share {
+  readonly countMax: number;
+  readonly msMax: number;
+  readonly now: () => number;
+}
+
+/** Applies and removes the first of `waiting`: at least one, then as many as their share allows. */
+function takeSome<T>(waiting: T[], { countMax, msMax, now }: Share, apply: (one: T) => void): void {
+  const until = now() + msMax;
+  let taken = 0;
+  for (const one of waiting) {
+    if (taken === countMax || (taken > 0 && now() >= until)) break;
+    taken += 1;
+    apply(one);
+  }
+  waiting.splice(0, taken);
 }
