@@ -21,6 +21,7 @@ import { releaseMemoryWhenIdle } from "./idle-memory.ts";
 import { openIrohNetwork } from "./net/iroh.ts";
 import type { Network } from "./net/link.ts";
 import { NodeStatus } from "./node-status.ts";
+import { CollectionPolicies } from "./store/collection-policies.ts";
 import { Store } from "./store/store.ts";
 import { Coordinator } from "./sync/coordinator.ts";
 import { ALPN_NATIVE } from "./wire/hello.ts";
@@ -136,6 +137,11 @@ function openStore(config: Config, scope: Scope): Store {
   return Store.open({
     path: join(folder, "peat.db"),
     nodeName: config.nodeName,
+    policies: new CollectionPolicies({
+      modes: config.syncModes,
+      deletions: config.deletionPolicies,
+      ttlPreset: config.ttlPreset,
+    }),
     clock: systemClock,
     random: (bytes) => crypto.getRandomValues(bytes),
     cacheBytes: DEFAULT_CACHE_BYTES,

@@ -1,6 +1,7 @@
 // What a node does with a document, as the model run sees it: the product's pure functions under one interface,
 // so that broken variants can take their place.
 import { concatBytes } from "../../src/base/bytes.ts";
+import { CollectionPolicies, NO_CHOICES } from "../../src/store/collection-policies.ts";
 import { HistoryDocument, headsOf } from "../../src/store/history.ts";
 import { join } from "../../src/store/join.ts";
 import {
@@ -22,7 +23,8 @@ import {
   printLatest,
   type State,
 } from "../../src/store/state.ts";
-import { kindOf } from "../../src/store/sync-modes.ts";
+
+const POLICIES = new CollectionPolicies(NO_CHOICES);
 
 export type Content = Exclude<WriteOperation, { kind: "delete" }>;
 
@@ -99,7 +101,7 @@ function rebuild(state: LatestState): LatestState {
 export const productRules: StateRules = {
   name: "product",
   write(before, collection, content, stamper) {
-    const life = lifeOfWrite(before, kindOf(collection), stamper.nowMs());
+    const life = lifeOfWrite(before, POLICIES.kindOf(collection), stamper.nowMs());
     if (life.kind === "latest") return writeLatest(before, content, life, stamper);
     return writeToHistory(before, content, life, stamper);
   },

@@ -1,5 +1,6 @@
 // What an explicit write does to a document's state: pure, except that a history's own document is edited in place.
 import { Fault } from "../base/faults.ts";
+import type { Kind } from "./collection-policies.ts";
 import type { HistoryDocument } from "./history.ts";
 import {
   checkName,
@@ -21,7 +22,6 @@ import {
   type LatestState,
   type State,
 } from "./state.ts";
-import type { Kind } from "./sync-modes.ts";
 
 /** JSON texts as they were received. */
 export type WriteOperation =

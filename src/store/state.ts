@@ -14,8 +14,8 @@
 import { ByteReader, ByteWriter, fromHex, fromUtf8, toHex, toUtf8 } from "../base/bytes.ts";
 import { Fault } from "../base/faults.ts";
 import { compareText } from "../base/text.ts";
+import type { Kind } from "./collection-policies.ts";
 import { compareStamps, type Stamp, type StartId, toStartId } from "./stamp.ts";
-import type { Kind } from "./sync-modes.ts";
 
 interface Common {
   /** Even: alive; odd: deleted. Grows by one at each delete and each revival. */

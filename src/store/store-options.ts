@@ -1,6 +1,7 @@
 // What a store is opened with, and what it tells of itself.
 import type { Clock } from "../base/clock.ts";
 import type { Fault } from "../base/faults.ts";
+import type { CollectionPolicies } from "./collection-policies.ts";
 import type { DocumentKey } from "./document-key.ts";
 import type { StateHash } from "./state.ts";
 
@@ -18,6 +19,7 @@ export interface StoreOptions {
   /** A file, or ":memory:". */
   readonly path: string;
   readonly nodeName: string;
+  readonly policies: CollectionPolicies;
   readonly clock: Clock;
   readonly random: (bytes: Uint8Array<ArrayBuffer>) => Uint8Array;
   readonly cacheBytes: number;

@@ -277,6 +277,7 @@ export class Store {
       cache: this.#cache,
       stamper: this.#stamper,
       nodeName: this.#options.nodeName,
+      policies: this.#options.policies,
       futureStamps: this.#futureStamps,
       documentBytesMax: this.#options.documentBytesMax,
     };

@@ -3,6 +3,7 @@ import { assert } from "../base/assert.ts";
 import { concatBytes } from "../base/bytes.ts";
 import { Fault } from "../base/faults.ts";
 import { getLog } from "../base/log.ts";
+import type { CollectionPolicies } from "./collection-policies.ts";
 import type { CrdtCache } from "./crdt-cache.ts";
 import { type DamagedRow, type Database, isDamaged, type Row } from "./database.ts";
 import { type DocumentKey, splitKey } from "./document-key.ts";
@@ -31,7 +32,6 @@ import {
   type StateHash,
 } from "./state.ts";
 import { bucketOf } from "./sums.ts";
-import { kindOf } from "./sync-modes.ts";
 
 const log = getLog("peat_mesh::storage::automerge_store");
 
@@ -75,6 +75,7 @@ export interface GroupContext {
   readonly cache: CrdtCache;
   readonly stamper: Stamper;
   readonly nodeName: string;
+  readonly policies: CollectionPolicies;
   /** Documents with stamps of the future, by the peer that sent them. */
   readonly futureStamps: Map<string, number>;
   /** Largest JSON text of a document that a local write may leave. */
@@ -142,7 +143,7 @@ export class WriteGroup {
 
   /** Applies a local write. Throws Faults; the entry is then as it was. */
   write(entry: Entry, operation: WriteOperation): void {
-    const { stamper, nodeName, documentBytesMax } = this.#context;
+    const { stamper, nodeName, policies, documentBytesMax } = this.#context;
     if (operation.kind === "delete") {
       const { reason } = operation;
       this.#settle(
@@ -154,7 +155,7 @@ export class WriteGroup {
     }
     checkBodySize(Buffer.byteLength(operation.body), documentBytesMax);
     const { collection } = splitKey(entry.key);
-    const life = lifeOfWrite(entry.state, kindOf(collection), stamper.nowMs());
+    const life = lifeOfWrite(entry.state, policies.kindOf(collection), stamper.nowMs());
     if (life.kind === "latest") {
       const state = writeLatest(entry.state, operation, life, stamper);
       if (state === undefined) return;

@@ -2,10 +2,10 @@
 // them; and what is held back because the peer probably hears it from its author.
 import { assert } from "../base/assert.ts";
 import type { Clock } from "../base/clock.ts";
+import { PRIORITY_CLASSES, priorityOf } from "../store/collection-policies.ts";
 import { type DocumentKey, splitKey } from "../store/document-key.ts";
 import type { Committed, Store } from "../store/store.ts";
 import { bucketsBelow, DEPTH, type Prefix } from "../store/sums.ts";
-import { PRIORITY_CLASSES, priorityOf } from "../store/sync-modes.ts";
 import { STATE_BYTES_MAX, STATES_BYTES_TARGET, type StateEntry } from "../wire/native.ts";
 
 /** A change that waits. */

@@ -1,5 +1,6 @@
 // One node of a simulated formation: the real store and the real coordinator over virtual time and a memory
 // network. It also tells the judge what the node acknowledged and what reached it.
+
 import type { DocumentChecker, Operation, Seen } from "../../scripts/model/checker.ts";
 import type { Random } from "../../scripts/model/random.ts";
 import { assert } from "../../src/base/assert.ts";
@@ -10,6 +11,7 @@ import {
   parseNodeName,
   toEndpointId,
 } from "../../src/identity/peer.ts";
+import { CollectionPolicies, NO_CHOICES } from "../../src/store/collection-policies.ts";
 import { parseDocumentKey } from "../../src/store/document-key.ts";
 import { type IncomingState, type MergeOutcome, Store } from "../../src/store/store.ts";
 import { Coordinator } from "../../src/sync/coordinator.ts";
@@ -86,6 +88,7 @@ export class SimulatedNode {
       clock: ownClock,
       random: random.fill,
       cacheBytes: 1024 * 1024,
+      policies: new CollectionPolicies(NO_CHOICES),
       crdtCacheBytes: CRDT_CACHE_BYTES,
       documentBytesMax: 1024 * 1024,
       onFatal: (fault) => onFatal(this.name, fault.message),

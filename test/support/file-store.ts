@@ -1,7 +1,9 @@
 // Stores on a file, and the file from outside: what SQLite itself would say of it.
+
 import { Database as Sqlite } from "bun:sqlite";
 import { systemClock } from "../../src/base/clock.ts";
 import type { Fault } from "../../src/base/faults.ts";
+import { CollectionPolicies, NO_CHOICES } from "../../src/store/collection-policies.ts";
 import { Store, type StoreOptions } from "../../src/store/store.ts";
 
 export interface FileStore {
@@ -18,6 +20,7 @@ export function openFileStore(path: string, options: Partial<StoreOptions> = {})
     clock: systemClock,
     random: (bytes) => crypto.getRandomValues(bytes),
     cacheBytes: 1024 * 1024,
+    policies: new CollectionPolicies(NO_CHOICES),
     crdtCacheBytes: 1024 * 1024,
     documentBytesMax: 1024 * 1024,
     onFatal: (fault) => fatal.push(fault),

@@ -1,6 +1,8 @@
 // A store in memory, written to and read from in one line each.
+
 import { type Clock, systemClock } from "../../src/base/clock.ts";
 import type { Fault } from "../../src/base/faults.ts";
+import { CollectionPolicies, NO_CHOICES } from "../../src/store/collection-policies.ts";
 import { type DocumentKey, parseDocumentKey } from "../../src/store/document-key.ts";
 import { Store, type WriteResult } from "../../src/store/store.ts";
 
@@ -21,6 +23,7 @@ export function openMemoryStore(options: MemoryStoreOptions = {}): Store {
     clock: options.clock ?? systemClock,
     random: (bytes) => crypto.getRandomValues(bytes),
     cacheBytes: 8 * MIB,
+    policies: new CollectionPolicies(NO_CHOICES),
     crdtCacheBytes: 8 * MIB,
     documentBytesMax: options.documentBytesMax ?? MIB,
     onFatal:

@@ -1,5 +1,6 @@
 // A node without its listeners: network, store, formation and coordinator in this process, over real Iroh on
 // loopback, in a folder of its own.
+
 import { waitFor } from "../../scripts/support/waiting.ts";
 import { systemClock } from "../../src/base/clock.ts";
 import type { Fault } from "../../src/base/faults.ts";
@@ -14,6 +15,7 @@ import {
 } from "../../src/identity/peer.ts";
 import { openIrohNetwork } from "../../src/net/iroh.ts";
 import type { Network } from "../../src/net/link.ts";
+import { CollectionPolicies, NO_CHOICES } from "../../src/store/collection-policies.ts";
 import { Store } from "../../src/store/store.ts";
 import { ROOT } from "../../src/store/sums.ts";
 import { Coordinator } from "../../src/sync/coordinator.ts";
@@ -99,6 +101,7 @@ export class TestNode implements AsyncDisposable {
       clock: systemClock,
       random: (bytes) => crypto.getRandomValues(bytes),
       cacheBytes: 8 * MIB,
+      policies: new CollectionPolicies(NO_CHOICES),
       crdtCacheBytes: 8 * MIB,
       documentBytesMax: options.documentBytesMax ?? MIB,
       onFatal: (fault) => fatal.push(fault),
