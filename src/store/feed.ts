@@ -2,6 +2,7 @@
 import { BoundedQueue, type Taken } from "../base/queue.ts";
 import { type Database, isDamaged, type Row } from "./database.ts";
 import { type DocumentKey, splitKey } from "./document-key.ts";
+import { Epochs } from "./epochs.ts";
 
 export interface StoredDocument {
   readonly key: DocumentKey;
@@ -56,25 +57,30 @@ export function toStoredDocument(row: Row): StoredDocument {
 
 export class Feed {
   readonly #database: Database;
-  readonly #storeId: string;
+  readonly #epochs: Epochs;
   readonly #subscribers = new Set<{ queue: BoundedQueue<Change>; wants: Wants }>();
   #lastSeq: number;
   #isClosed = false;
 
-  constructor(database: Database, storeId: string, lastSeq: number) {
+  constructor(database: Database, origin: { storeId: string; start: string; lastSeq: number }) {
     this.#database = database;
-    this.#storeId = storeId;
-    this.#lastSeq = lastSeq;
+    this.#epochs = new Epochs(database, origin);
+    this.#lastSeq = origin.lastSeq;
+  }
+
+  /** To be called before each commit that uses new numbers. Faults: storage_full, storage_failed. */
+  beginEpoch(): void {
+    this.#epochs.begin(this.#lastSeq);
   }
 
   position(): string {
-    return this.#token(this.#lastSeq);
+    return this.#epochs.token(this.#lastSeq);
   }
 
   publish(changes: readonly Omit<Change, "token">[]): void {
     for (const change of changes) {
       this.#lastSeq = change.seq;
-      const told = { ...change, token: this.#token(change.seq) };
+      const told = { ...change, token: this.#epochs.token(change.seq) };
       for (const { queue, wants } of this.#subscribers) {
         if (wants(change.document.collection)) queue.push(told);
       }
@@ -122,24 +128,17 @@ export class Feed {
       for (const row of rows) {
         if (isDamaged(row) || !wants(splitKey(row.key).collection)) continue;
         const document = toStoredDocument(row);
-        yield { seq: row.seq, token: this.#token(row.seq), document, before: "unknown" };
+        yield { seq: row.seq, token: this.#epochs.token(row.seq), document, before: "unknown" };
       }
       seq = rows.at(-1)?.seq ?? until;
     }
     return undefined;
   }
 
-  #token(seq: number): string {
-    return `${this.#storeId}-${seq}`;
-  }
-
   /** Undefined for a token of another store, or of a future that a restored backup forgot. */
   #seqOf(token: string): number | undefined {
-    const [storeId, digits = "", ...more] = token.split("-");
-    if (storeId !== this.#storeId || more.length > 0 || !/^\d{1,15}$/.test(digits))
-      return undefined;
-    const seq = Number(digits);
-    return seq <= this.#lastSeq ? seq : undefined;
+    const seq = this.#epochs.seqOf(token);
+    return seq === undefined || seq > this.#lastSeq ? undefined : seq;
   }
 }
 

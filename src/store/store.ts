@@ -1,6 +1,5 @@
 // The documents of this node: writes and merges in groups, each group one durable commit; reads, feed and
 // reconciliation sums of what is committed.
-
 import { toHex } from "../base/bytes.ts";
 import { Fault, messageOf } from "../base/faults.ts";
 import { getLog } from "../base/log.ts";
@@ -82,7 +81,7 @@ export class Store {
     });
     this.#stamper = new Stamper(options.clock, this.start);
     this.#seq = database.lastSeq();
-    this.#feed = new Feed(database, storeId, this.#seq);
+    this.#feed = new Feed(database, { storeId, start: this.start, lastSeq: this.#seq });
     this.#tally = new Tally(database);
   }
 
@@ -355,6 +354,7 @@ export class Store {
     const now = this.#options.clock.now();
     for (const [index, entry] of changed.entries()) entry.seq = this.#seq + index + 1;
     const rows = changed.map((entry) => toRow(entry, now));
+    if (rows.length > 0) this.#feed.beginEpoch();
     this.#database.write(rows, damaged, now);
     this.#damaged.clear();
     this.#seq += rows.length;

@@ -160,3 +160,85 @@ test("a token outlives a restart, and no number is given out twice even when its
   expect(await take(feed, 1)).toEqual(['notes:3 {"n":3}']);
   third.store.close();
 });
+
+describe("a data directory restored from an older copy", () => {
+  /** The token of one commit that the copy has, and of one that it has not. */
+  async function restored(copiedWhile: "running" | "stopped") {
+    const folder = tempFolder();
+    const [original, copy] = [folder.file("peat.db"), folder.file("copy.db")];
+    const first = openFileStore(original);
+    await put(first.store, "notes:1", { n: 1 });
+    const known = await lastToken(first.store);
+    if (copiedWhile === "stopped") first.store.close();
+    else await Bun.write(`${copy}-wal`, Bun.file(`${original}-wal`));
+    await Bun.write(copy, Bun.file(original));
+    const later = copiedWhile === "stopped" ? openFileStore(original) : first;
+    await put(later.store, "notes:2", { n: 2 });
+    const unknown = await lastToken(later.store);
+    later.store.close();
+    return { folder, copy, known, unknown };
+  }
+
+  function isLost(store: Store, since: string): boolean {
+    const feed = store.subscribe({ capacity: 10, since });
+    feed.close();
+    return feed.lostSince;
+  }
+
+  for (const copiedWhile of ["running", "stopped"] as const) {
+    test(`tells tokens given out after the copy to be lost, whatever it has written since: ${copiedWhile}`, async () => {
+      const { folder, copy, known, unknown } = await restored(copiedWhile);
+      using _ = folder;
+      for (let start = 0; start < 3; start += 1) {
+        const { store } = openFileStore(copy);
+        expect([isLost(store, known), isLost(store, unknown)]).toEqual([false, true]);
+        // The same number is used again, for another commit.
+        await put(store, `notes:restored-${start}`, { start });
+        expect([isLost(store, known), isLost(store, unknown)]).toEqual([false, true]);
+        const own = await lastToken(store);
+        store.close();
+        const again = openFileStore(copy);
+        expect(isLost(again.store, own)).toBe(false);
+        again.store.close();
+      }
+    });
+  }
+
+  test("a start that commits nothing writes nothing, and its tokens stay good", async () => {
+    using folder = tempFolder();
+    const path = folder.file("peat.db");
+    const first = openFileStore(path);
+    await put(first.store, "notes:1", { n: 1 });
+    first.store.close();
+    const before = await Bun.file(path).bytes();
+    const idle = openFileStore(path);
+    const token = await lastToken(idle.store);
+    idle.store.close();
+    expect(await Bun.file(path).bytes()).toEqual(before);
+    const last = openFileStore(path);
+    await put(last.store, "notes:2", { n: 2 });
+    expect(isLost(last.store, token)).toBe(false);
+    last.store.close();
+  });
+
+  test("remembers its last 256 starts that wrote, and forgets them all when their list is damaged", async () => {
+    using folder = tempFolder({ isInMemory: true });
+    const path = folder.file("peat.db");
+    const tokens: string[] = [];
+    for (let start = 0; start < 260; start += 1) {
+      const { store } = openFileStore(path);
+      await put(store, "notes:1", { start });
+      tokens.push(await lastToken(store));
+      store.close();
+    }
+    const { store } = openFileStore(path);
+    expect(tokens.filter((token) => isLost(store, token))).toEqual(tokens.slice(0, 4));
+    store.close();
+    tamper(path, "UPDATE meta SET value = replace(value, ':', ';') WHERE name = 'epochs'");
+    const damaged = openFileStore(path).store;
+    expect(tokens.filter((token) => !isLost(damaged, token))).toEqual([]);
+    await put(damaged, "notes:1", { n: 1 });
+    expect(isLost(damaged, await lastToken(damaged))).toBe(false);
+    damaged.close();
+  }, 20_000);
+});
