@@ -5,11 +5,15 @@ import { getLog } from "../base/log.ts";
 import { FailureBudget } from "./failure-budget.ts";
 import type { IncomingLink, Link, Network } from "./link.ts";
 import { CLOSE } from "./membership.ts";
+import { sourceOf } from "./source.ts";
 
 const log = getLog("peat_mesh::peer_connector");
 
 const UNPROVED_MAX = 64;
-const UNPROVED_PER_ADDRESS_MAX = 8;
+const UNPROVED_PER_SOURCE_MAX = 8;
+/** So many may come under addresses that anybody can have written; the others show first that they hear us. */
+const UNHEARD_MAX = 16;
+const UNHEARD_PER_SOURCE_MAX = 4;
 /** For the handshake of the transport; the hello has a limit of its own. */
 const HANDSHAKE_MS = 10_000;
 /** Refusals are told at most once in this time, with their number. */
@@ -24,11 +28,19 @@ export interface AcceptorContext {
   readonly arrived: (link: Link) => Promise<void>;
 }
 
+/** One of the few that are inside and not proved. */
+interface Place {
+  readonly source: string;
+  link: Link | undefined;
+  isLost: boolean;
+}
+
 export class Acceptor {
   readonly #context: AcceptorContext;
-  readonly #perAddress = new Map<string, number>();
+  /** In the order of their coming. */
+  readonly #places = new Set<Place>();
+  readonly #perSource = new Map<string, number>();
   readonly #budget: FailureBudget;
-  #unproved = 0;
   #refused = 0;
   #isClosed = false;
   #toldAt = Number.NEGATIVE_INFINITY;
@@ -62,45 +74,74 @@ export class Acceptor {
       await incoming.refuse().catch(() => undefined);
       return;
     }
-    const address = incoming.remoteAddress.replace(/:\d+$/, "");
-    const fromHere = this.#perAddress.get(address) ?? 0;
-    const isFull = this.#unproved >= UNPROVED_MAX || fromHere >= UNPROVED_PER_ADDRESS_MAX;
-    if (isFull || this.#budget.isSpent(address)) {
-      this.#tell(address, isFull ? "too many unproved connections" : "too many failed attempts");
+    const source = sourceOf(incoming.remoteAddress);
+    const fromHere = this.#perSource.get(source) ?? 0;
+    const isFull = fromHere >= UNPROVED_PER_SOURCE_MAX;
+    if (isFull || this.#budget.isSpent(source)) {
+      this.#tell(source, isFull ? "too many unproved connections" : "too many failed attempts");
       await incoming.refuse().catch(() => undefined);
       return;
     }
-    this.#unproved += 1;
-    this.#perAddress.set(address, fromHere + 1);
+    const isCrowded = this.#places.size >= UNHEARD_MAX || fromHere >= UNHEARD_PER_SOURCE_MAX;
+    if (isCrowded && !incoming.isHeard) {
+      await incoming.retry().catch(() => undefined);
+      return;
+    }
+    if (this.#places.size >= UNPROVED_MAX) this.#makeRoom();
+    const place: Place = { source, link: undefined, isLost: false };
+    this.#places.add(place);
+    this.#perSource.set(source, fromHere + 1);
     try {
-      const accepting = incoming.accept();
-      const link = await within(this.#context.clock, HANDSHAKE_MS, accepting, LATE);
-      if (link === LATE) {
-        this.#tell(address, "handshake took too long");
-        // It no longer counts as one of the few, so it must not come in after all.
-        void accepting
-          .then((late) => late.close(CLOSE.authFailed.code, CLOSE.authFailed.reason))
-          .catch(() => undefined);
-      } else await this.#greet(link, address);
+      await this.#letIn(incoming, place);
     } catch (error) {
-      this.#tell(address, messageOf(error));
+      this.#tell(source, place.isLost ? "lost its place to a newer connection" : messageOf(error));
     } finally {
-      this.#unproved -= 1;
-      const left = (this.#perAddress.get(address) ?? 1) - 1;
-      if (left === 0) this.#perAddress.delete(address);
-      else this.#perAddress.set(address, left);
+      this.#leave(place);
     }
   }
 
-  async #greet(link: Link, address: string): Promise<void> {
+  async #letIn(incoming: IncomingLink, place: Place): Promise<void> {
+    const accepting = incoming.accept();
+    const link = await within(this.#context.clock, HANDSHAKE_MS, accepting, LATE);
+    if (link === LATE) {
+      this.#tell(place.source, "handshake took too long");
+      // It no longer counts as one of the few, so it must not come in after all.
+      void accepting.then(turnAway).catch(() => undefined);
+      return;
+    }
+    place.link = link;
+    if (place.isLost) turnAway(link);
     try {
       await this.#context.arrived(link);
-      this.#budget.proved(address);
+      this.#budget.proved(place.source);
     } catch (error) {
       // Only now: before the handshake is done an address may be anybody's invention.
-      this.#budget.failed(address);
+      this.#budget.failed(place.source);
       throw error;
     }
+  }
+
+  /** The oldest goes of those that come from where most do: a few machines can't keep a newcomer out. */
+  #makeRoom(): void {
+    let most = 0;
+    let lost: Place | undefined;
+    for (const place of this.#places) {
+      const count = this.#perSource.get(place.source) ?? 0;
+      if (count <= most) continue;
+      most = count;
+      lost = place;
+    }
+    if (lost === undefined) return;
+    lost.isLost = true;
+    if (lost.link !== undefined) turnAway(lost.link);
+    this.#leave(lost);
+  }
+
+  #leave(place: Place): void {
+    if (!this.#places.delete(place)) return;
+    const left = (this.#perSource.get(place.source) ?? 1) - 1;
+    if (left === 0) this.#perSource.delete(place.source);
+    else this.#perSource.set(place.source, left);
   }
 
   #tell(address: string, cause: string): void {
@@ -110,4 +151,8 @@ export class Acceptor {
     this.#toldAt = now;
     log.warn("Connection refused", { address, cause, refused_so_far: this.#refused });
   }
+}
+
+function turnAway(link: Link): void {
+  link.close(CLOSE.authFailed.code, CLOSE.authFailed.reason);
 }

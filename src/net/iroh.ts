@@ -125,7 +125,7 @@ class IrohNetwork implements Network {
     while (!this.#endpoint.isClosed()) {
       const incoming = await this.#endpoint.acceptNext();
       if (incoming === null) return undefined;
-      const remote = await remoteAddressOf(incoming);
+      const remote = await remoteOf(incoming);
       if (remote !== undefined) return new IrohIncoming(incoming, remote);
     }
     return undefined;
@@ -152,10 +152,17 @@ function withoutPlaces(text: string): string {
   return text.replace(/\s*\(\/[^()]*(?:\([^()]*\))?[^()]*\)/g, "");
 }
 
-async function remoteAddressOf(incoming: Incoming): Promise<string | undefined> {
+interface Remote {
+  readonly address: string;
+  readonly isHeard: boolean;
+}
+
+async function remoteOf(incoming: Incoming): Promise<Remote | undefined> {
   try {
     const { addr, kind, endpointId } = await incoming.remoteAddr();
-    return addr ?? endpointId ?? kind;
+    // All that a relay forwards comes from one address, its own; it has proved whose each is.
+    if (endpointId !== undefined) return { address: endpointId, isHeard: true };
+    return { address: addr ?? kind, isHeard: await incoming.remoteAddrValidated() };
   } catch {
     // The attempt ended before anybody looked at it.
     return undefined;
@@ -164,11 +171,13 @@ async function remoteAddressOf(incoming: Incoming): Promise<string | undefined> 
 
 class IrohIncoming implements IncomingLink {
   readonly remoteAddress: string;
+  readonly isHeard: boolean;
   readonly #incoming: Incoming;
 
-  constructor(incoming: Incoming, remoteAddress: string) {
+  constructor(incoming: Incoming, { address, isHeard }: Remote) {
     this.#incoming = incoming;
-    this.remoteAddress = remoteAddress;
+    this.remoteAddress = address;
+    this.isHeard = isHeard;
   }
 
   async accept(): Promise<Link> {
@@ -178,6 +187,10 @@ class IrohIncoming implements IncomingLink {
 
   refuse(): Promise<void> {
     return this.#incoming.refuse();
+  }
+
+  retry(): Promise<void> {
+    return this.#incoming.retry();
   }
 }
 

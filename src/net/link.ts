@@ -44,9 +44,14 @@ export interface Link {
 
 /** A connection that arrives: not accepted until somebody says so, so that limits come before handshakes. */
 export interface IncomingLink {
+  /** `ip:port`; of a connection by a relay, the endpoint id that the relay vouches for. */
   readonly remoteAddress: string;
+  /** Whether it has shown that it hears what is sent to that address; anybody can write any address. */
+  readonly isHeard: boolean;
   accept(): Promise<Link>;
   refuse(): Promise<void>;
+  /** Asks it to come again, heard; for those that are not yet. */
+  retry(): Promise<void>;
 }
 
 export interface DialTarget {

@@ -126,6 +126,21 @@ export function linkContract(name: string, open: OpenNetwork): void {
       await incoming?.refuse();
       expect(await dialled).toBeInstanceOf(DialError);
     });
+
+    test("an attempt that is asked to come again does, and is known to hear us", async () => {
+      await using pair = await openPair();
+      const target = { id: pair.b.id, addresses: pair.b.boundAddresses };
+      const dialled = soon(pair.a.dial(target, ALPN));
+      const first = await soon(pair.b.nextIncoming());
+      expect(first?.isHeard).toBe(false);
+      await first?.retry();
+      const second = await soon(pair.b.nextIncoming());
+      expect(second?.isHeard).toBe(true);
+      expect(second?.remoteAddress).toBe(first?.remoteAddress ?? "");
+      const accepted = await second?.accept();
+      expect(accepted?.remoteId).toBe(pair.a.id);
+      expect((await dialled).remoteId).toBe(pair.b.id);
+    });
   });
 
   describe(`${name}: a stream`, () => {

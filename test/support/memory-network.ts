@@ -62,6 +62,12 @@ export class MemoryNet {
     return endpoint;
   }
 
+  /** Where an endpoint is, or "nowhere". */
+  addressOf(id: EndpointId): string {
+    const [address] = [...this.#byAddress].find(([, endpoint]) => endpoint.id === id) ?? [];
+    return address ?? "nowhere";
+  }
+
   isCut(a: EndpointId, b: EndpointId): boolean {
     return this.#cuts.has(pairName(a, b));
   }
@@ -131,11 +137,18 @@ export class MemoryNet {
             });
             return incoming;
           };
-          to.arrive({
-            remoteAddress: from.boundAddresses[0] ?? "",
-            accept: async () => accept(),
-            refuse: async () => refuse("connection refused", false),
-          });
+          const arrive = (isHeard: boolean) =>
+            to.arrive({
+              remoteAddress: from.boundAddresses[0] ?? "",
+              isHeard,
+              accept: async () => accept(),
+              refuse: async () => refuse("connection refused", false),
+              retry: async () => {
+                to.retries += 1;
+                later(2 * latencyMs, () => arrive(true));
+              },
+            });
+          arrive(false);
         }
       });
     });
@@ -174,6 +187,8 @@ export class MemoryEndpoint implements Network {
   readonly id: EndpointId;
   readonly boundAddresses: readonly string[];
   readonly alpns: readonly string[];
+  /** Attempts that it asked to come again. */
+  retries = 0;
   readonly #net: MemoryNet;
   readonly #incoming = new Mailbox<IncomingLink>();
   readonly #closeListeners: (() => void)[] = [];

@@ -38,7 +38,7 @@ function world() {
     );
     return { from, outcome };
   };
-  return { clock, node, acceptor, arrived, connect };
+  return { clock, net, node, acceptor, arrived, connect };
 }
 
 test("eight unproved connections of one address are let in, the ninth is refused", async () => {
@@ -54,11 +54,75 @@ test("eight unproved connections of one address are let in, the ninth is refused
   expect(arrived.length).toBe(9);
 });
 
-test("64 unproved connections are let in, wherever they come from, and not one more", async () => {
-  const { clock, arrived, connect } = world();
-  for (let n = 0; n < 70; n += 1) connect(`10.0.1.${n}`);
-  await clock.advance(100);
-  expect(arrived.length).toBe(64);
+describe("64 unproved connections are inside; the next one", () => {
+  /** Those of `hosts`, `each` of every one, and then one of another address. */
+  async function crowd(hosts: number, each: number) {
+    const it = world();
+    const first = it.connect("10.0.2.1");
+    await it.clock.advance(100);
+    for (let n = 0; n < hosts * each; n += 1) it.connect(`10.0.1.${n % hosts}`);
+    await it.clock.advance(100);
+    const ends: string[] = [];
+    for (const { link } of it.arrived) {
+      void link.ended.then(() => ends.push(it.net.addressOf(link.remoteId)));
+    }
+    const inside = it.arrived.length;
+    it.connect("10.0.2.2");
+    await it.clock.advance(100);
+    return { ...it, first, ends, inside };
+  }
+
+  test("takes the place of the oldest of the address that has most", async () => {
+    const { arrived, ends, inside } = await crowd(9, 7);
+    expect(inside).toBe(64);
+    expect(arrived.length).toBe(65);
+    expect(ends.map((address) => address.replace(/:\d+$/, ""))).toEqual(["10.0.1.0"]);
+  });
+
+  test("takes that of the oldest of all where no address has more than one", async () => {
+    const { arrived, ends, inside } = await crowd(63, 1);
+    expect(inside).toBe(64);
+    expect(arrived.length).toBe(65);
+    expect(ends.map((address) => address.replace(/:\d+$/, ""))).toEqual(["10.0.2.1"]);
+  });
+
+  test("leaves 64 again, who lost its place is counted as refused, and proves nothing any more", async () => {
+    using log = new LogLines();
+    const { acceptor, arrived, clock, connect } = await crowd(63, 1);
+    arrived[0]?.refuse("left without a word");
+    await clock.advance(0);
+    expect(acceptor.refused).toBe(1);
+    expect(log.with("Connection refused", "lost its place to a newer connection").length).toBe(1);
+    connect("10.0.2.3");
+    await clock.advance(100);
+    expect(arrived.length).toBe(66);
+  });
+});
+
+describe("an address that nobody has shown to hear us", () => {
+  const retriesOf = (it: ReturnType<typeof world>) => it.node.retries;
+
+  test("is taken at its word while few are inside", async () => {
+    const it = world();
+    for (let n = 0; n < 16; n += 1) it.connect(`10.0.1.${n}`);
+    await it.clock.advance(100);
+    expect(it.arrived.length).toBe(16);
+    expect(retriesOf(it)).toBe(0);
+  });
+
+  test("has to come again from the 17th connection on, or the fifth of one address", async () => {
+    const many = world();
+    for (let n = 0; n < 20; n += 1) many.connect(`10.0.1.${n}`);
+    await many.clock.advance(100);
+    expect(many.arrived.length).toBe(20);
+    expect(retriesOf(many)).toBe(4);
+
+    const one = world();
+    for (let n = 0; n < 6; n += 1) one.connect("10.0.1.1");
+    await one.clock.advance(100);
+    expect(one.arrived.length).toBe(6);
+    expect(retriesOf(one)).toBe(2);
+  });
 });
 
 test.each(["proved", "refused"])("a connection that is %s makes room for another", async (how) => {
@@ -73,9 +137,9 @@ test.each(["proved", "refused"])("a connection that is %s makes room for another
   expect(arrived.length).toBe(9);
 });
 
-test("ports don't count, brackets do: an IPv6 address is one address", async () => {
+test("ports don't count, nor do the addresses within one IPv6 network", async () => {
   const { clock, arrived, connect } = world();
-  for (let n = 0; n < 10; n += 1) connect("[fd00::1]");
+  for (let n = 0; n < 10; n += 1) connect(`[fd00::${n + 1}]`);
   await clock.advance(100);
   expect(arrived.length).toBe(8);
 });
@@ -205,11 +269,13 @@ describe("a handshake that takes too long", () => {
     let finish: (link: Link) => void = () => undefined;
     const incoming: IncomingLink = {
       remoteAddress: "10.0.0.2:5",
+      isHeard: false,
       accept: () =>
         new Promise((resolve) => {
           finish = resolve;
         }),
       refuse: async () => undefined,
+      retry: async () => undefined,
     };
     const waiting = [incoming];
     const net = new MemoryNet({ clock, random: new Random(1) });
