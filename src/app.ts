@@ -3,7 +3,7 @@
 import { existsSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { systemClock } from "./base/clock.ts";
-import { Fault } from "./base/faults.ts";
+import { Fault, messageOf } from "./base/faults.ts";
 import { getLog } from "./base/log.ts";
 import { limitNativeArenas, releaseNativeMemory } from "./base/native-memory.ts";
 import { Scope } from "./base/scope.ts";
@@ -18,7 +18,6 @@ import { Formation } from "./identity/formation.ts";
 import { deriveDeviceKey, deviceId } from "./identity/keypair.ts";
 import { shortId } from "./identity/peer.ts";
 import { releaseMemoryWhenIdle } from "./idle-memory.ts";
-import { openIrohNetwork } from "./net/iroh.ts";
 import type { Network } from "./net/link.ts";
 import { NodeStatus } from "./node-status.ts";
 import { CollectionPolicies } from "./store/collection-policies.ts";
@@ -73,7 +72,7 @@ async function open(config: Config, scope: Scope): Promise<void> {
   const store = openStore(config, scope);
   scope.defer("store", () => store.close());
 
-  const network = await openIrohNetwork({
+  const network = await (await loadIroh()).openIrohNetwork({
     secretKey: formation.endpointKey(config.nodeName).seed.expose(),
     bindAddress: printAddress(config.irohBindAddr, config.irohBindPort),
     relayUrls: config.irohRelayUrls,
@@ -122,6 +121,26 @@ async function open(config: Config, scope: Scope): Promise<void> {
   connectorLog.info("PeerConnector started");
   await startDiscovery({ config, scope, formation, network, coordinator });
   status.discoveryStarted();
+}
+
+/** The loader tries several files and chains what went wrong; of those that are not there at all nobody needs to read. */
+function addonCause(error: unknown): string {
+  const told: string[] = [];
+  for (let e = error; e instanceof Error; e = e.cause) told.push(e.message.split("\n", 1)[0] ?? "");
+  const telling = told
+    .slice(1)
+    .filter((text) => !/^Cannot (?:require|find) module \.?\.?[/@]?/.test(text));
+  return telling.join("; ") || (told.at(-1) ?? messageOf(error));
+}
+
+/** The QUIC addon is a file of its own: what is wrong with it is the machine's fault, and a person can mend it. */
+async function loadIroh() {
+  try {
+    return await import("./net/iroh.ts");
+  } catch (cause) {
+    const sentence = `the QUIC addon can't be loaded (${addonCause(cause)}); set NAPI_RS_NATIVE_LIBRARY_PATH to its file, or TMPDIR to a directory from which programs may be run`;
+    throw new Fault("addon_unusable", sentence, {}, cause);
+  }
 }
 
 function openStore(config: Config, scope: Scope): Store {

@@ -97,7 +97,7 @@ interface World {
 async function openWorld(): Promise<World> {
   const folder = await mkdtemp(join(tmpdir(), "peat-bench-repo-"));
   const forgetFolder = atExit(() => rmSync(folder, { recursive: true, force: true }));
-  const port = freeTcpPort();
+  const port = await freeTcpPort();
   const server = new RepoProcess("automerge-repo-server.ts", port, join(folder, "server"));
   await server.ready;
   const client = (name: string): RepoProcess =>

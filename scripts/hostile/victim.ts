@@ -3,7 +3,9 @@ import { readFileSync, rmSync } from "node:fs";
 import { chmod, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { Formation, parseFormationSecret } from "../../src/identity/formation.ts";
+import { fromBase64 } from "../../src/base/bytes.ts";
+import { Secret } from "../../src/base/secret.ts";
+import { Formation } from "../../src/identity/formation.ts";
 import { type EndpointId, parseNodeName } from "../../src/identity/peer.ts";
 import { cpuSeconds, residentMb } from "../bench/processes.ts";
 import { atExit } from "../support/at-exit.ts";
@@ -44,7 +46,7 @@ export class Victim implements AsyncDisposable {
     const secret = crypto.getRandomValues(new Uint8Array(32)).toBase64();
     const secretFile = join(folder, "formation-secret");
     await writeFile(secretFile, `${secret}\n`, { mode: 0o600 });
-    const formation = new Formation([parseFormationSecret(secret)]);
+    const formation = new Formation([new Secret(fromBase64(secret))]);
     const irohPorts = [await freeUdpPort(), await freeUdpPort()] as const;
     const start = async (index: 0 | 1) => {
       const name = NAMES[index];
@@ -54,7 +56,7 @@ export class Victim implements AsyncDisposable {
         name,
         secretFile,
         dataDir: join(folder, name),
-        brokerPort: freeTcpPort(),
+        brokerPort: await freeTcpPort(),
         irohPort: irohPorts[index],
         peers: [`${NAMES[other]}@127.0.0.1:${irohPorts[other]}`],
         logFilter: "info",

@@ -20,7 +20,8 @@ function addonPlugin(addon: Addon): Bun.BunPlugin {
   return {
     name: "iroh-addon",
     setup(build) {
-      build.onResolve({ filter: /^@number0\/iroh-/ }, ({ path }) => ({
+      // Not for its WebAssembly fallback: a second try at the same file would hide why the first one failed.
+      build.onResolve({ filter: /^@number0\/iroh-(?!wasm32)/ }, ({ path }) => ({
         path: path.endsWith("/package.json") ? addon.packageJson : addon.library,
       }));
     },
@@ -76,8 +77,12 @@ const byText = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);
 async function fingerprint(addon: Addon | undefined): Promise<string> {
   const hash = new Bun.CryptoHasher("sha256");
   hash.update(`${Bun.version} ${Bun.revision} ${commitOfCheckout()} ${addon?.library ?? "none"}\n`);
-  const sources = new Bun.Glob("{src/**/*,scripts/support/{executable,build-targets}.ts}");
-  const paths = [...sources.scanSync({ cwd: projectDir }), "package.json", "bun.lock"].sort(byText);
+  // One pattern each: Bun's Glob finds nothing by a brace that holds slashes.
+  const paths = ["src/**/*", "scripts/support/{executable,build-targets}.ts"].flatMap((pattern) => [
+    ...new Bun.Glob(pattern).scanSync({ cwd: projectDir }),
+  ]);
+  paths.push("package.json", "bun.lock");
+  paths.sort(byText);
   for (const path of paths) {
     hash.update(`${path}\n`);
     hash.update(await Bun.file(join(projectDir, path)).bytes());

@@ -40,7 +40,7 @@ export class Formation {
         name: `node-${index}`,
         secretFile,
         dataDir: join(folder, `node-${index}`),
-        brokerPort: freeTcpPort(),
+        brokerPort: await freeTcpPort(),
         irohPort: await freeUdpPort(),
         peers: [],
         logFilter: options.logFilter ?? "info,peat_mesh=debug",

@@ -56,6 +56,7 @@ export const FAULTS = {
   storage_locked: row(500, "failed_precondition", 75),
   storage_unusable: row(500, "failed_precondition", 73),
   address_unavailable: row(500, "unavailable", 69),
+  addon_unusable: row(500, "failed_precondition", 78),
   internal: row(500, "internal", 70),
 } as const satisfies Record<string, FaultRow>;
 

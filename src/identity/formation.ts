@@ -1,41 +1,12 @@
 // The secrets by which nodes know each other, and the ids that names have by each of them.
-import { fromBase64 } from "../base/bytes.ts";
 import { Fault } from "../base/faults.ts";
-import { Secret } from "../base/secret.ts";
+import type { Secret } from "../base/secret.ts";
 import { deriveEndpointKey, type KeyPair, secretTag } from "./keypair.ts";
 import { type EndpointId, type NodeName, toEndpointId } from "./peer.ts";
 
-const SECRET_BYTES_MIN = 16;
 /** The own secret and up to three that are accepted beside it while a secret is rolled over. */
 const SECRETS_MAX = 4;
 const NAMES_CACHED_MAX = 4096;
-
-/**
- * The secret of standard base64 text; blanks around it are dropped.
- * Fault `invalid_argument` for other text and for secrets under 16 bytes.
- */
-export function parseFormationSecret(text: string): Secret<Uint8Array> {
-  const bytes = decodeSecret(text.trim());
-  if (bytes.length < SECRET_BYTES_MIN) {
-    throw new Fault(
-      "invalid_argument",
-      `the formation secret has ${bytes.length} bytes and needs at least ${SECRET_BYTES_MIN}; make one with: openssl rand -base64 32`,
-    );
-  }
-  return new Secret(bytes);
-}
-
-function decodeSecret(text: string): Uint8Array {
-  try {
-    return fromBase64(text);
-  } catch {
-    // A sentence of its own, because this one names the remedy; the text itself is never shown.
-    throw new Fault(
-      "invalid_argument",
-      "the formation secret is not standard base64 with padding; make one with: openssl rand -base64 32",
-    );
-  }
-}
 
 /** The id that a name has by one of the formation's secrets, and that secret's tag. */
 export interface DerivedId {

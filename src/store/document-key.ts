@@ -22,8 +22,16 @@ export function parseCollection(text: string): string {
   );
 }
 
-/** Fault `invalid_argument` names which part is wrong and what it must be. */
+/** The name of a document that a local caller gives. Fault `invalid_argument` names which part is wrong. */
 export function documentKey(collection: string, id: string): DocumentKey {
+  // Every HTTP client resolves such a path segment away, also an escaped one: nobody could read it back.
+  if (id === "." || id === "..") {
+    throw new Fault("invalid_argument", `document id ${JSON.stringify(id)} must not be . or ..`);
+  }
+  return checkedKey(collection, id);
+}
+
+function checkedKey(collection: string, id: string): DocumentKey {
   parseCollection(collection);
   const shown = JSON.stringify(id.slice(0, 80));
   if (id === "" || (id.length > ID_BYTES_MAX / 3 && toUtf8(id).length > ID_BYTES_MAX)) {
@@ -38,10 +46,10 @@ export function documentKey(collection: string, id: string): DocumentKey {
   return `${collection}:${id}` as DocumentKey;
 }
 
-/** Splits at the first colon. Fault `invalid_argument` as documentKey. */
+/** A key that a peer sends, split at the first colon. Fault `invalid_argument` as documentKey. */
 export function parseDocumentKey(text: string): DocumentKey {
   const { collection, id } = splitKey(text);
-  return documentKey(collection, id);
+  return checkedKey(collection, id);
 }
 
 export function splitKey(key: string): { collection: string; id: string } {

@@ -3,7 +3,6 @@ import type { Clock } from "../base/clock.ts";
 import type { Store } from "../store/store.ts";
 import { ROOT } from "../store/sums.ts";
 import type { CatchUp } from "./catch-up.ts";
-import { rootText } from "./reconcile.ts";
 
 /** How often sums are compared while anything has changed since the last agreement. */
 const COMPARE_MS = 3_500;
@@ -36,12 +35,12 @@ export class Agreement {
 
   /** Both sides had equal sums when they last compared, and nothing has changed here since. */
   get holds(): boolean {
-    return this.#root !== undefined && this.#root === rootText(this.#context.store);
+    return this.#root !== undefined && this.#root === this.#context.store.summary().rootHash;
   }
 
   /** Our sum and the peer's are equal now. */
   reached(): void {
-    this.#root = rootText(this.#context.store);
+    this.#root = this.#context.store.summary().rootHash;
     this.#comparedAt = this.#context.clock.monotonic();
     this.#context.catchUp.done(this);
   }

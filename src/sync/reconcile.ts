@@ -28,12 +28,6 @@ export function rootSums(store: Store): NativeMessage {
   return { type: "sums", entries: [sumEntry(store, ROOT)] };
 }
 
-/** A text for "the root that both agreed on". */
-export function rootText(store: Store): string {
-  const { count, sum } = store.sum(ROOT);
-  return `${count}-${sum}`;
-}
-
 function sumEntry(store: Store, prefix: Prefix): SumEntry {
   return { ...prefix, ...store.sum(prefix) };
 }

@@ -121,6 +121,23 @@ describe("the executable", () => {
   });
 });
 
+describe("a node without its QUIC addon", () => {
+  test("says which file can't be loaded and how to mend it, and must not be restarted", async () => {
+    const dataDir = join(folder, "no-addon");
+    const { code, stdout } = await run([meshNodePath, "--data-dir", dataDir], {
+      env: {
+        PEAT_FORMATION_SECRET: SECRET,
+        PEAT_DISCOVERY: "static",
+        NAPI_RS_NATIVE_LIBRARY_PATH: "/nonexistent/iroh.node",
+      },
+    });
+    expect(stdout).toContain("addon_unusable");
+    expect(stdout).toContain("/nonexistent/iroh.node");
+    expect(stdout).toContain("NAPI_RS_NATIVE_LIBRARY_PATH");
+    expect(code).toBe(78);
+  });
+});
+
 describe("a running node", () => {
   test("is ready, healthy, and stops within 2 s on SIGTERM with exit status 0", async () => {
     await using formation = await Formation.prepare({ executable: meshNodePath, nodes: 1 });

@@ -5,8 +5,8 @@ import { waitFor } from "../../scripts/support/waiting.ts";
 import { systemClock } from "../../src/base/clock.ts";
 import type { Fault } from "../../src/base/faults.ts";
 import { type LogFilter, openLog, parseLogFilter } from "../../src/base/log.ts";
-import type { Secret } from "../../src/base/secret.ts";
-import { Formation, parseFormationSecret } from "../../src/identity/formation.ts";
+import { Secret } from "../../src/base/secret.ts";
+import { Formation } from "../../src/identity/formation.ts";
 import {
   type NodeName,
   type PeerAddress,
@@ -28,7 +28,7 @@ const MIB = 1024 * 1024;
 const LIMIT_MS = 20_000;
 
 export function randomSecret(): Secret<Uint8Array> {
-  return parseFormationSecret(crypto.getRandomValues(new Uint8Array(32)).toBase64());
+  return new Secret(crypto.getRandomValues(new Uint8Array(32)));
 }
 
 export interface StartOptions {

@@ -156,6 +156,24 @@ describe("what is read", () => {
     expect(isRefused(kind, new Uint8Array(31).toBase64())).toBe(true);
     expect(isRefused(kind, new Uint8Array(33).toBase64())).toBe(true);
   });
+
+  test("a secret of text that a lenient decoder takes is refused, and never repeated", () => {
+    const kind = secretBytes({ min: 16, max: 1024 });
+    const text = new Uint8Array(32).fill(0xfb).toBase64();
+    expect(value(kind, ` ${text}\r\n`).expose()).toEqual(new Uint8Array(32).fill(0xfb));
+    const wrong = [
+      text.replace(/=+$/, ""),
+      text.replaceAll("+", "-"),
+      `${new Uint8Array(31).fill(0xfb).toBase64().slice(0, -3)}9==`,
+      `${text.slice(0, 20)}\n${text.slice(20)}`,
+      "correct horse battery staple!",
+    ];
+    for (const each of wrong) {
+      const read = kind.parse(each);
+      expect([each, read.ok]).toEqual([each, false]);
+      expect(read.ok ? "" : read.problem).not.toContain(each);
+    }
+  });
 });
 
 describe("every row of the table", () => {

@@ -2,7 +2,7 @@ import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import { Fault } from "../../../src/base/faults.ts";
 import { Secret } from "../../../src/base/secret.ts";
-import { Formation, parseFormationSecret } from "../../../src/identity/formation.ts";
+import { Formation } from "../../../src/identity/formation.ts";
 import { deriveEndpointKey, secretTag } from "../../../src/identity/keypair.ts";
 import { type NodeName, parseNodeName, toEndpointId } from "../../../src/identity/peer.ts";
 
@@ -88,49 +88,5 @@ describe("a formation", () => {
     expect(new Formation([1, 2, 3, 4].map(secret)).tags).toHaveLength(4);
     expect(() => new Formation([])).toThrow(Fault);
     expect(() => new Formation([1, 2, 3, 4, 5].map(secret))).toThrow("1 to 4 secrets");
-  });
-});
-
-describe("parseFormationSecret", () => {
-  const text = (bytes: number) => new Uint8Array(bytes).fill(0xfb).toBase64();
-
-  test("drops blanks around the text and nothing else", () => {
-    expect(parseFormationSecret(` ${text(32)}\r\n`).expose()).toEqual(
-      new Uint8Array(32).fill(0xfb),
-    );
-    const half = text(32).slice(0, 20);
-    expect(() => parseFormationSecret(`${half}\n${text(32).slice(20)}`)).toThrow("base64");
-  });
-
-  test("refuses 15 bytes with the remedy and takes 16", () => {
-    expect(() => parseFormationSecret(text(15))).toThrow(/15 bytes.*openssl rand -base64 32/);
-    expect(() => parseFormationSecret("")).toThrow("0 bytes");
-    expect(parseFormationSecret(text(16)).expose()).toHaveLength(16);
-  });
-
-  test("refuses text that a lenient decoder takes, and never repeats it", () => {
-    const wrong = [
-      text(32).replace(/=+$/, ""),
-      text(32).replaceAll("+", "-"),
-      `${text(31).slice(0, -3)}9==`,
-      "not base64 at all!",
-      "correct horse battery",
-    ];
-    for (const each of wrong) {
-      expect(() => parseFormationSecret(each), each).toThrow(Fault);
-      try {
-        parseFormationSecret(each);
-      } catch (error) {
-        expect(String(error)).not.toContain(each);
-      }
-    }
-  });
-
-  test("reads back whatever was encoded", () => {
-    fc.assert(
-      fc.property(fc.uint8Array({ minLength: 16, maxLength: 80 }), (bytes) => {
-        expect(parseFormationSecret(bytes.toBase64()).expose()).toEqual(bytes);
-      }),
-    );
   });
 });

@@ -1,9 +1,8 @@
 import { describe, expect, test } from "bun:test";
 import { sha256 } from "@noble/hashes/sha2.js";
 import fc from "fast-check";
-import { fromHex, toHex } from "../../../src/base/bytes.ts";
+import { fromBase64, fromHex, toHex } from "../../../src/base/bytes.ts";
 import { Secret } from "../../../src/base/secret.ts";
-import { parseFormationSecret } from "../../../src/identity/formation.ts";
 import {
   deriveAuthorityKey,
   deriveDeviceKey,
@@ -22,7 +21,7 @@ import vectors from "../../vectors/identity.json" with { type: "json" };
 type SecretName = keyof typeof vectors.secrets;
 
 function secretOf(name: string): Secret<Uint8Array> {
-  return parseFormationSecret(vectors.secrets[name as SecretName]);
+  return new Secret(fromBase64(vectors.secrets[name as SecretName]));
 }
 
 function seedOf(pair: KeyPair): string {
