@@ -1,0 +1,117 @@
+// Two emulated nodes of the older release, over each transport they have: what they keep equal, and how.
+import { describe, expect, test } from "bun:test";
+import { randomBytes } from "node:crypto";
+import { Random } from "../../scripts/model/random.ts";
+import { waitFor } from "../../scripts/support/waiting.ts";
+import { systemClock } from "../../src/base/clock.ts";
+import { GuestEmulator, type GuestOptions } from "../support/guest/guest-emulator.ts";
+import { type GuestClock, type OpenEndpoint, systemGuestClock } from "../support/guest/link.ts";
+import { overIroh } from "../support/guest/over-iroh.ts";
+import { overMemory } from "../support/guest/over-memory.ts";
+import { MemoryNet } from "../support/memory-network.ts";
+
+const LIMIT_MS = 15_000;
+/** The polls of both nodes come so many times as often as they would. */
+const HURRY = 20;
+
+const hurriedClock: GuestClock = {
+  now: () => Math.floor(performance.now() * HURRY),
+  after: (delayMs, run) => systemGuestClock.after(delayMs / HURRY, run),
+};
+
+/** Makes one way of opening endpoints for each node of a test. */
+type Transport = () => (index: number) => OpenEndpoint;
+
+const transports: Readonly<Record<string, Transport>> = {
+  "real Iroh": () => () => overIroh(),
+  "the memory network": () => {
+    const net = new MemoryNet({ clock: systemClock, random: new Random(1) });
+    return (index) => overMemory(net, `10.0.0.${index + 1}:11204`);
+  },
+};
+
+for (const [name, transport] of Object.entries(transports)) {
+  describe(`over ${name}`, () => {
+    /** Two nodes of one formation, of which only the second dials. */
+    async function pair(options: Partial<GuestOptions> = {}) {
+      const open = transport();
+      const secret = new Uint8Array(randomBytes(32));
+      const common = { secret, clock: hurriedClock, ...options };
+      const a = await GuestEmulator.start({ ...common, name: "guest-a", open: open(0) });
+      const b = await GuestEmulator.start({
+        ...common,
+        name: "guest-b",
+        open: open(1),
+        dials: true,
+      });
+      return { a, b, meet: () => b.introduce({ name: "guest-a", addresses: a.addresses }) };
+    }
+
+    const shows = (guest: GuestEmulator, key: string, text: string | undefined) =>
+      waitFor(`${key} of ${guest.name} to be ${text}`, LIMIT_MS, () =>
+        guest.jsonText(key) === text ? true : undefined,
+      );
+
+    for (const laterRelease of [false, true]) {
+      const release = laterRelease ? "later releases" : "0.6.0";
+
+      test(`two nodes of ${release} tell each other what they hold`, async () => {
+        const world = await pair({ laterRelease });
+        await using a = world.a;
+        await using b = world.b;
+        a.write("alerts:a", '{"from":"a","level":1}');
+        b.write("alerts:b", '{"from":"b","ratio":2.0}');
+        a.write("tracks:a", '{"lat":1.5}');
+        b.write("tracks:b", '{"lat":2.5}');
+        world.meet();
+        await shows(b, "alerts:a", '{"from":"a","level":1}');
+        await shows(a, "alerts:b", '{"from":"b","ratio":2.0}');
+        await shows(b, "tracks:a", '{"lat":1.5}');
+        await shows(a, "tracks:b", '{"lat":2.5}');
+        expect(a.heads("alerts:b")).toEqual(b.heads("alerts:b"));
+        expect(a.counters.framesSent.snapshot).toBeGreaterThan(0);
+        expect(a.counters.framesSent.delta).toBeGreaterThan(0);
+        expect([a.counters.linksAccepted, b.counters.linksDialed]).toEqual([1, 1]);
+        if (laterRelease) expect(a.counters.streamsOpened).toBe(1);
+        else expect(a.counters.framesSent.batch).toBe(0);
+      }, 30_000);
+
+      test(`a tombstone deletes at both nodes of ${release}`, async () => {
+        const world = await pair({ laterRelease });
+        await using a = world.a;
+        await using b = world.b;
+        a.write("alerts:gone", '{"n":1}');
+        world.meet();
+        await shows(b, "alerts:gone", '{"n":1}');
+        await b.applyTombstone({
+          collection: "alerts",
+          documentId: "gone",
+          deletedAtMs: 1_700_000_000_000,
+          lamport: 7n,
+          deletedBy: "guest-b",
+          reason: "over",
+          direction: "system-wide",
+        });
+        await shows(a, "alerts:gone", undefined);
+        expect(a.tombstones()).toEqual(b.tombstones());
+        expect(a.keys()).toEqual([]);
+      }, 30_000);
+    }
+
+    test("a node that comes back finds its documents, and one that lost them gets them again", async () => {
+      const world = await pair();
+      await using a = world.a;
+      await using b = world.b;
+      a.write("alerts:1", '{"n":1}');
+      world.meet();
+      await shows(b, "alerts:1", '{"n":1}');
+      await b.stop();
+      await b.restart("kept");
+      expect(b.jsonText("alerts:1")).toBe('{"n":1}');
+      await b.stop();
+      await b.restart("lost");
+      expect(b.keys()).toEqual([]);
+      await shows(b, "alerts:1", '{"n":1}');
+    }, 30_000);
+  });
+}
