@@ -120,7 +120,7 @@ async function open(config: Config, scope: Scope): Promise<void> {
 
   connectorLog.info("PeerConnector started");
   await startDiscovery({ config, scope, formation, network, coordinator });
-  status.discoveryStarted();
+  status.discoveryStarted(config.discovery.some((kind) => kind !== "static"));
 }
 
 /** The loader tries several files and chains what went wrong; of those that are not there at all nobody needs to read. */

@@ -24,6 +24,8 @@ export interface PeerStatus extends PeerView {
 
 /** An empty store is not served before it has caught up with a peer, unless none answers for so long. */
 const CATCH_UP_MS_MAX = 10_000;
+/** How long peers that announce themselves may take until nobody means that there is none. */
+const SEARCH_MS = 3_000;
 
 export interface StatusParts {
   readonly nodeName: NodeName;
@@ -39,7 +41,8 @@ export class NodeStatus implements NodeView {
   readonly startedAt: number;
   readonly #parts: StatusParts;
   readonly #wasEmpty: boolean;
-  #isDiscovering = false;
+  /** When peers that announce themselves have had their time; undefined before discovery has started. */
+  #searchedAt: number | undefined;
   #isListening = false;
 
   constructor(parts: StatusParts) {
@@ -51,8 +54,9 @@ export class NodeStatus implements NodeView {
     this.#wasEmpty = documents + tombstones === 0;
   }
 
-  discoveryStarted(): void {
-    this.#isDiscovering = true;
+  /** `isSearching`: peers are not all known from a list, so nobody found yet does not mean nobody there. */
+  discoveryStarted(isSearching: boolean): void {
+    this.#searchedAt = this.#parts.clock.monotonic() + (isSearching ? SEARCH_MS : 0);
   }
 
   listenersOpened(): void {
@@ -65,7 +69,7 @@ export class NodeStatus implements NodeView {
     const checks: ReadinessCheck[] = [];
     const wait = (name: string, message: string) => checks.push({ name, ready: false, message });
     if (!this.#isListening) wait("listeners", "not all listeners are open yet");
-    if (!this.#isDiscovering) wait("discovery", "discovery has not started yet");
+    if (this.#searchedAt === undefined) wait("discovery", "discovery has not started yet");
     if (!this.#isCaughtUp()) wait("caught_up", "waiting for the documents of a first peer");
     for (const { name, addresses } of coordinator.duplicates) {
       const message = `two live nodes have the name ${name} (${addresses.join(", ")}); give each its own`;
@@ -75,14 +79,22 @@ export class NodeStatus implements NodeView {
       const message = `the clock of ${peer} is minutes ahead of ours (${count} documents)`;
       checks.push({ name: "clock", ready: true, message });
     }
+    const [first, ...more] = coordinator.stuck();
+    if (first !== undefined) {
+      const others = more.length === 0 ? "" : `, and ${more.length} more documents`;
+      const message = `${first[0]} is not the same on all peers: ${first[1]}${others}`;
+      checks.push({ name: "stuck_documents", ready: true, message });
+    }
     return checks;
   }
 
   #isCaughtUp(): boolean {
     const { coordinator, clock } = this.#parts;
     if (!this.#wasEmpty || coordinator.hasAgreed) return true;
-    const waited = clock.monotonic() - this.startedAt;
-    return coordinator.sought().length === 0 || waited > CATCH_UP_MS_MAX;
+    const now = clock.monotonic();
+    if (now - this.startedAt > CATCH_UP_MS_MAX) return true;
+    const hasSearched = this.#searchedAt !== undefined && now >= this.#searchedAt;
+    return hasSearched && coordinator.sought().length === 0;
   }
 
   peers(): PeerStatus[] {

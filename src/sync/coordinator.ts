@@ -294,7 +294,7 @@ export class Coordinator {
     return author?.neighbours.has(session.name) ?? false;
   }
 
-  /** Documents of peers that could not be joined, by key. */
+  /** Documents that stay unequal, by key: they could not be joined, or can't be sent. */
   stuck(): ReadonlyMap<DocumentKey, string> {
     const stuck = new Map<DocumentKey, string>();
     for (const session of this.#sessions.values()) {

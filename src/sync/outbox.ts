@@ -2,11 +2,14 @@
 // them; and what is held back because the peer probably hears it from its author.
 import { assert } from "../base/assert.ts";
 import type { Clock } from "../base/clock.ts";
+import { getLog } from "../base/log.ts";
 import { PRIORITY_CLASSES, priorityOf } from "../store/collection-policies.ts";
 import { type DocumentKey, splitKey } from "../store/document-key.ts";
 import type { Committed, Store } from "../store/store.ts";
 import { bucketsBelow, DEPTH, type Prefix } from "../store/sums.ts";
 import { STATE_BYTES_MAX, STATES_BYTES_TARGET, type StateEntry } from "../wire/native.ts";
+
+const log = getLog("peat_mesh::storage::automerge_sync");
 
 /** A change that waits. */
 interface Waiting {
@@ -49,6 +52,7 @@ const LARGE_FOUND_MAX = 8;
 /** Every fourth frame begins with the oldest, whatever its class: nothing waits for ever. */
 const OLDEST_EVERY = 4;
 const ENTRIES_PER_FRAME = 4096;
+const STUCK_MAX = 1000;
 /** How long a change is held back for a peer that its author is connected to. */
 const HOLD_MS = 1000;
 
@@ -61,6 +65,7 @@ export class Outbox {
   );
   readonly #held = new Map<DocumentKey, { hash: string; due: number }>();
   readonly #large: Large[] = [];
+  readonly #stuck = new Map<DocumentKey, string>();
   #bulkKeys: DocumentKey[] = [];
   /** Leaves of the reconciliation tree whose documents the peer lacks altogether. */
   #bulkBuckets: { next: number; last: number }[] = [];
@@ -83,6 +88,11 @@ export class Outbox {
     return this.depth === 0 && this.#bulkBuckets.length === 0;
   }
 
+  /** Documents that can't be sent, with the reason. */
+  get stuck(): ReadonlyMap<DocumentKey, string> {
+    return this.#stuck;
+  }
+
   /** True once after documents were forgotten for want of room: sums have to be compared. */
   takeForgetful(): boolean {
     const was = this.#isForgetful;
@@ -97,6 +107,7 @@ export class Outbox {
   /** A change that the peer is not known to have. */
   push({ key, hash, delta }: Committed): void {
     this.#held.delete(key);
+    this.#stuck.delete(key);
     const before = this.#waiting(key);
     if (before === undefined) {
       this.#put(key, {
@@ -222,9 +233,18 @@ export class Outbox {
 
   #load({ key, heads }: Large): Large["sending"] {
     const state = this.#store.stateFor(key, heads);
+    if (state === undefined) return undefined;
+    if (state.bytes.length <= STATE_BYTES_MAX) return { ...state, offset: 0 };
     // Local writes stay below the limit; what two partitions made larger together no peer would take.
-    if (state === undefined || state.bytes.length > STATE_BYTES_MAX) return undefined;
-    return { ...state, offset: 0 };
+    this.#refuse(key, state.bytes.length);
+    return undefined;
+  }
+
+  #refuse(key: DocumentKey, bytes: number): void {
+    if (this.#stuck.has(key) || this.#stuck.size >= STUCK_MAX) return;
+    const reason = `state of ${bytes} bytes exceeds the ${STATE_BYTES_MAX} that can be sent; delete the document and write it anew`;
+    this.#stuck.set(key, reason);
+    log.warn("Document can't be sent to peers", { doc_key: key, cause: reason });
   }
 
   /** Not yet begun, so that the newest version goes when its turn comes. */

@@ -122,9 +122,9 @@ export class Session {
     return this.#agreement.holds;
   }
 
-  /** Documents of the peer that could not be joined, with the reason. */
+  /** Documents that could not be joined here or can't be sent there, with the reason. */
   get stuck(): ReadonlyMap<string, string> {
-    return this.#intake.stuck;
+    return new Map([...this.#intake.stuck, ...this.#outbox.stuck]);
   }
 
   /** Sends the change as soon as the peer can take it. */

@@ -1,0 +1,55 @@
+// Readiness: when a node may be asked for documents.
+import { afterEach, beforeEach, expect, test } from "bun:test";
+import { NodeStatus } from "../../src/node-status.ts";
+import { randomSecret, TestNode } from "../support/start-node.ts";
+import { VirtualClock } from "../support/virtual-clock.ts";
+
+let node: TestNode;
+beforeEach(async () => {
+  node = await TestNode.start({ name: "alpha", secrets: [randomSecret()] });
+});
+afterEach(() => node[Symbol.asyncDispose]());
+
+function status(clock: VirtualClock): NodeStatus {
+  const { name: nodeName, store, coordinator } = node;
+  return new NodeStatus({ nodeName, version: "0.1.0", clock, store, coordinator });
+}
+
+const waits = (of: NodeStatus) =>
+  of
+    .readiness()
+    .filter((check) => !check.ready)
+    .map((check) => check.name);
+
+test("an empty node that knows of nobody from a list is ready at once", () => {
+  const own = status(new VirtualClock());
+  expect(waits(own)).toEqual(["listeners", "discovery", "caught_up"]);
+  own.listenersOpened();
+  own.discoveryStarted(false);
+  expect(waits(own)).toEqual([]);
+});
+
+test("where peers announce themselves, nobody found yet does not mean nobody there", async () => {
+  const clock = new VirtualClock();
+  const own = status(clock);
+  own.listenersOpened();
+  own.discoveryStarted(true);
+  expect(waits(own)).toEqual(["caught_up"]);
+  await clock.advance(2_900);
+  expect(waits(own)).toEqual(["caught_up"]);
+  await clock.advance(200);
+  expect(waits(own)).toEqual([]);
+});
+
+test("a peer that is looked for and does not answer is waited for 10 s", async () => {
+  const clock = new VirtualClock();
+  const own = status(clock);
+  own.listenersOpened();
+  own.discoveryStarted(true);
+  await using other = await TestNode.start({ name: "beta", secrets: [randomSecret()] });
+  node.seek(other);
+  await clock.advance(9_000);
+  expect(waits(own)).toEqual(["caught_up"]);
+  await clock.advance(1_500);
+  expect(waits(own)).toEqual([]);
+});
