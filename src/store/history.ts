@@ -1,25 +1,20 @@
-// Documents with their whole history, as Automerge keeps it: the only file that changes an Automerge document.
+// Documents with their whole history, as Automerge keeps it: loaded, written to, united.
 
-import { getBackend, getObjectId, ImmutableString, init } from "@automerge/automerge";
+import { getBackend, init } from "@automerge/automerge";
 import { concatBytes } from "../base/bytes.ts";
 import { Fault, messageOf } from "../base/faults.ts";
 import { compareText } from "../base/text.ts";
 import {
-  emptyObject,
-  equalJson,
-  isObject,
-  JsonFloat,
-  type JsonObject,
-  type JsonValue,
-  printJson,
-  toFloat,
-} from "./json.ts";
+  type Backend,
+  insertValue,
+  type ObjectId,
+  type Place,
+  putValue,
+  readRoot,
+} from "./automerge-values.ts";
+import { equalJson, isObject, type JsonObject, type JsonValue, printJson } from "./json.ts";
 import { NO_START, type StartId } from "./stamp.ts";
 import type { HistoryState } from "./state.ts";
-
-type Backend = ReturnType<typeof getBackend>;
-type ObjectId = string;
-type Place = string | number;
 
 // Cloning one empty document is ten times cheaper than init().
 const EMPTY: Backend = getBackend(init());
@@ -105,8 +100,7 @@ export class HistoryDocument {
   }
 
   toJson(): JsonObject {
-    const root = this.#read(this.#backend.materialize("_root"));
-    return isObject(root) ? root : emptyObject();
+    return readRoot(this.#backend);
   }
 
   /** Canonical JSON text. Fault `wire_invalid` for nesting that the stack can't follow: no local write made it. */
@@ -117,33 +111,6 @@ export class HistoryDocument {
       if (!(cause instanceof RangeError)) throw cause;
       throw new Fault("wire_invalid", "history is nested too deeply to be read", {}, cause);
     }
-  }
-
-  #read(value: unknown): JsonValue {
-    if (value === null || typeof value === "boolean" || typeof value === "bigint") return value;
-    if (typeof value === "string") return value.toWellFormed();
-    if (value instanceof ImmutableString) return value.val.toWellFormed();
-    if (typeof value !== "object") return null;
-    // A time beyond what Date can tell has no number.
-    if (value instanceof Date) return Number.isNaN(value.getTime()) ? null : value.getTime();
-    const id = getObjectId(value);
-    // Bytes, counters and unknown types have no JSON; the older node prints null for them too.
-    if (id === null) return null;
-    if (Array.isArray(value)) return value.map((item, index) => this.#readAt(id, index, item));
-    const object = emptyObject();
-    for (const [key, item] of Object.entries(value)) {
-      object[key.toWellFormed()] = this.#readAt(id, key, item);
-    }
-    return object;
-  }
-
-  /** 5 and 5.0 look alike once materialized; the document knows which it is. */
-  #readAt(parent: ObjectId, place: Place, item: unknown): JsonValue {
-    if (typeof item !== "number") return this.#read(item);
-    if (!Number.isFinite(item)) return null;
-    if (!Number.isInteger(item)) return item;
-    const isFloat = this.#backend.getWithType(parent, place)?.[0] === "f64";
-    return isFloat ? toFloat(item) : item;
   }
 
   #writeMap(id: ObjectId, before: JsonObject, after: JsonObject): void {
@@ -159,7 +126,7 @@ export class HistoryDocument {
   #writeAt(id: ObjectId, place: Place, before: JsonValue | undefined, after: JsonValue): void {
     if (equalJson(before, after)) return;
     const inner = this.#innerObject(id, place, before, after);
-    if (inner === undefined) this.#put(id, place, after);
+    if (inner === undefined) putValue(this.#backend, id, place, after);
     else if (isObject(before) && isObject(after)) this.#writeMap(inner, before, after);
     else if (Array.isArray(before) && Array.isArray(after)) this.#writeList(inner, before, after);
   }
@@ -192,47 +159,8 @@ export class HistoryDocument {
     }
     const at = head + pairs;
     for (let i = before.length - tail - 1; i >= at; i -= 1) this.#backend.delete(id, i);
-    for (let i = at; i < after.length - tail; i += 1) this.#insert(id, i, after[i] ?? null);
-  }
-
-  #put(id: ObjectId, place: Place, value: JsonValue): void {
-    if (Array.isArray(value)) this.#fillList(this.#backend.putObject(id, place, []), value);
-    else if (isObject(value)) this.#fillMap(this.#backend.putObject(id, place, {}), value);
-    else this.#backend.put(id, place, ...scalar(value));
-  }
-
-  #insert(id: ObjectId, index: number, value: JsonValue): void {
-    if (Array.isArray(value)) this.#fillList(this.#backend.insertObject(id, index, []), value);
-    else if (isObject(value)) this.#fillMap(this.#backend.insertObject(id, index, {}), value);
-    else this.#backend.insert(id, index, ...scalar(value));
-  }
-
-  #fillMap(id: ObjectId, value: JsonObject): void {
-    for (const key of Object.keys(value).sort(compareText)) this.#put(id, key, value[key] ?? null);
-  }
-
-  #fillList(id: ObjectId, value: readonly JsonValue[]): void {
-    for (const [index, item] of value.entries()) this.#insert(id, index, item);
-  }
-}
-
-type Scalar = [string | number | boolean | null, Parameters<Backend["put"]>[3]];
-
-function scalar(value: JsonValue): Scalar {
-  if (value instanceof JsonFloat) return [value.value, "f64"];
-  switch (typeof value) {
-    case "string":
-      // A scalar string: Automerge's Text is null to the older node.
-      return [value, "str"];
-    case "boolean":
-      return [value, "boolean"];
-    case "bigint":
-      // Automerge takes 64-bit integers as bigint; its typings lag behind.
-      return [value as unknown as number, "int"];
-    case "number":
-      return [value, Number.isInteger(value) ? "int" : "f64"];
-    default:
-      return [null, "null"];
+    for (let i = at; i < after.length - tail; i += 1)
+      insertValue(this.#backend, id, i, after[i] ?? null);
   }
 }
 

@@ -183,6 +183,24 @@ describe("load", () => {
   });
 });
 
+test("Text, bytes and counters of others are null in JSON, and stay in the document when it is written to", () => {
+  const backend = getBackend(init({ actor: startId("c") }));
+  backend.putObject("_root", "text", "letters");
+  backend.put("_root", "bytes", new Uint8Array([1]), "bytes");
+  backend.put("_root", "counter", 3, "counter");
+  backend.put("_root", "word", "scalar", "str");
+  backend.commit(null, 0);
+  const document = loaded(backend.save());
+  expect(document.printJson()).toBe('{"bytes":null,"counter":null,"text":null,"word":"scalar"}');
+  document.write(document.toJson(), { ...document.toJson(), word: "other" }, TIME_MS);
+  backend.loadIncremental(document.save());
+  expect(backend.getWithType("_root", "text")?.[0]).toBe("text");
+  expect(backend.getWithType("_root", "bytes")?.[0]).toBe("bytes");
+  expect(backend.getWithType("_root", "word")).toEqual(["str", "other"]);
+  document.free();
+  backend.free();
+});
+
 describe("union", () => {
   test("of two branches has the heads of both", () => {
     const base = written(['{"a":1}']);
