@@ -71,6 +71,7 @@ async function open(config: Config, scope: Scope): Promise<void> {
   const formation = new Formation([config.formationSecret, ...config.formationSecretsAlso]);
   const store = openStore(config, scope);
   scope.defer("store", () => store.close());
+  scope.run("scrub", (signal) => store.scrub(signal));
 
   const network = await (await loadIroh()).openIrohNetwork({
     secretKey: formation.endpointKey(config.nodeName).seed.expose(),

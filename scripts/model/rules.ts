@@ -101,7 +101,11 @@ function rebuild(state: LatestState): LatestState {
 export const productRules: StateRules = {
   name: "product",
   write(before, collection, content, stamper) {
-    const life = lifeOfWrite(before, POLICIES.kindOf(collection), stamper.nowMs());
+    const life = lifeOfWrite(before, {
+      kind: POLICIES.kindOf(collection),
+      nowMs: stamper.nowMs(),
+      firstLife: 0,
+    });
     if (life.kind === "latest") return writeLatest(before, content, life, stamper);
     return writeToHistory(before, content, life, stamper);
   },

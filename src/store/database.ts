@@ -1,8 +1,10 @@
 // The file on disk: SQLite in WAL mode, every commit synchronous. Rows in, rows out; no CRDT is known here.
-import { SQLiteError, Database as Sqlite } from "bun:sqlite";
+import { Database as Sqlite } from "bun:sqlite";
 import { Fault, messageOf } from "../base/faults.ts";
 import { getLog } from "../base/log.ts";
 import type { DocumentKey } from "./document-key.ts";
+import { checkIntegrity } from "./integrity.ts";
+import { damagedFile, toStorageFault } from "./storage-fault.ts";
 
 const log = getLog("peat_mesh::storage::automerge_store");
 
@@ -81,9 +83,27 @@ export interface DamagedRow {
   readonly damaged: true;
   readonly seq: number;
   readonly key: DocumentKey;
+  /** Encoded State, as far as it can be read: the life that it tells is a guess. */
+  readonly state: Uint8Array;
+}
+
+/** Damage may change a value's type, too. */
+function hasTypes(raw: RawRow): boolean {
+  return (
+    typeof raw.key === "string" &&
+    raw.state instanceof Uint8Array &&
+    (raw.json === null || typeof raw.json === "string") &&
+    typeof raw.hash === "string"
+  );
+}
+
+export function toDamaged({ seq, key, state }: RawRow | Row): DamagedRow {
+  const rest = state instanceof Uint8Array ? state : NO_STATE;
+  return { damaged: true, seq, key: String(key) as DocumentKey, state: rest };
 }
 
 function fromRaw(raw: RawRow): Row | DamagedRow {
+  if (!hasTypes(raw)) return toDamaged(raw);
   const row: Row = {
     seq: raw.seq,
     key: raw.key as DocumentKey,
@@ -95,34 +115,11 @@ function fromRaw(raw: RawRow): Row | DamagedRow {
     writtenAt: raw.written_at,
   };
   if (checksumOf(row) === raw.checksum) return row;
-  return { damaged: true, seq: row.seq, key: row.key };
+  return toDamaged(row);
 }
 
 export function isDamaged(row: Row | DamagedRow | undefined): row is DamagedRow {
   return row !== undefined && "damaged" in row;
-}
-
-/** What SQLite says, as a fault: full disks heal, a failed write of unknown outcome does not. */
-export function toStorageFault(error: unknown, path: string): Fault {
-  if (error instanceof Fault) return error;
-  const code = error instanceof SQLiteError ? (error.code ?? "") : "";
-  const told = messageOf(error);
-  if (code.startsWith("SQLITE_FULL")) {
-    return new Fault("storage_full", `no room left for ${path}; free some space`, {}, error);
-  }
-  if (code.startsWith("SQLITE_BUSY") || code.startsWith("SQLITE_LOCKED")) {
-    const sentence = `${path} is in use by another process; stop it or set another PEAT_DATA_DIR`;
-    return new Fault("storage_locked", sentence, {}, error);
-  }
-  if (code.startsWith("SQLITE_CORRUPT") || code.startsWith("SQLITE_NOTADB")) {
-    const sentence = `${path} is damaged (${told}); restore a backup, or move the file away and let peers refill it`;
-    return new Fault("storage_unusable", sentence, {}, error);
-  }
-  if (code.startsWith("SQLITE_CANTOPEN") || code.startsWith("SQLITE_READONLY")) {
-    const sentence = `${path} can't be written (${told}); check its owner and mode, or set another PEAT_DATA_DIR`;
-    return new Fault("storage_unusable", sentence, {}, error);
-  }
-  return new Fault("storage_failed", `${path}: ${told}`, {}, error);
 }
 
 export interface DatabaseOptions {
@@ -130,15 +127,22 @@ export interface DatabaseOptions {
   readonly path: string;
   /** Page cache. */
   readonly cacheBytes: number;
+  /** Called when reading fails: what is here can no longer be told. */
+  readonly onFailure?: (fault: Fault) => void;
 }
+
+/** Greater sequence numbers are damage: a million commits a second would take a century to get there. */
+const SEQ_MAX = 2 ** 51;
 
 export class Database {
   readonly path: string;
   readonly #sqlite: Sqlite;
+  readonly #onFailure: (fault: Fault) => void;
 
-  private constructor(sqlite: Sqlite, path: string) {
+  private constructor(sqlite: Sqlite, { path, onFailure }: DatabaseOptions) {
     this.#sqlite = sqlite;
     this.path = path;
+    this.#onFailure = onFailure ?? (() => undefined);
   }
 
   /** Faults: storage_locked, storage_unusable (damaged, not ours, from a later version). */
@@ -148,7 +152,10 @@ export class Database {
     try {
       sqlite = new Sqlite(options.path, { create: true, strict: true });
       prepare(sqlite, options);
-      return new Database(sqlite, options.path);
+      const database = new Database(sqlite, options);
+      if (checkIntegrity(sqlite, options.path)) database.#setAllAside(Date.now());
+      if (database.lastSeq() > SEQ_MAX) throw damagedFile(options.path, "sequence number");
+      return database;
     } catch (error) {
       sqlite?.close();
       throw toStorageFault(error, options.path);
@@ -162,6 +169,17 @@ export class Database {
   /** Gives back what the page cache can do without. */
   releaseMemory(): void {
     this.#sqlite.exec("PRAGMA shrink_memory");
+  }
+
+  /** What can't be read any more ends the process: the next start looks at the whole file. */
+  #read<T>(run: () => T): T {
+    try {
+      return run();
+    } catch (error) {
+      const fault = toStorageFault(error, this.path);
+      this.#onFailure(fault);
+      throw fault;
+    }
   }
 
   meta(name: string): string | undefined {
@@ -179,13 +197,15 @@ export class Database {
     const query = this.#sqlite.query<{ seq: number | null }, []>(
       "SELECT max(seq) AS seq FROM documents",
     );
-    return Math.max(query.get()?.seq ?? 0, Number(this.meta("last_seq") ?? 0));
+    const remembered = Number(this.meta("last_seq"));
+    return Math.max(query.get()?.seq ?? 0, Number.isSafeInteger(remembered) ? remembered : 0);
   }
 
   get(key: DocumentKey): Row | DamagedRow | undefined {
-    const raw = this.#sqlite
-      .query<RawRow, [string]>(`SELECT ${COLUMNS} FROM documents WHERE key = ?`)
-      .get(key);
+    const query = this.#sqlite.query<RawRow, [string]>(
+      `SELECT ${COLUMNS} FROM documents WHERE key = ?`,
+    );
+    const raw = this.#read(() => query.get(key));
     return raw === null ? undefined : fromRaw(raw);
   }
 
@@ -198,20 +218,20 @@ export class Database {
       )
       .iterate(`${collection}:${after ?? ""}`, `${collection};`, limit);
     // States may be megabytes each, and lists don't need them: each is let go once its checksum is right.
-    return Array.from(rows, (raw) => {
-      const row = fromRaw(raw);
-      return isDamaged(row) ? row : { ...row, state: NO_STATE };
-    });
+    return this.#read(() =>
+      Array.from(rows, (raw) => {
+        const row = fromRaw(raw);
+        return isDamaged(row) ? row : { ...row, state: NO_STATE };
+      }),
+    );
   }
 
   /** The newest version of what was committed after `seq`, up to and including `until`, in that order. */
   since(seq: number, until: number, limit: number): (Row | DamagedRow)[] {
-    return this.#sqlite
-      .query<RawRow, [number, number, number]>(
-        `SELECT ${COLUMNS} FROM documents WHERE seq > ? AND seq <= ? ORDER BY seq LIMIT ?`,
-      )
-      .all(seq, until, limit)
-      .map(fromRaw);
+    const query = this.#sqlite.query<RawRow, [number, number, number]>(
+      `SELECT ${COLUMNS} FROM documents WHERE seq > ? AND seq <= ? ORDER BY seq LIMIT ?`,
+    );
+    return this.#read(() => query.all(seq, until, limit)).map(fromRaw);
   }
 
   /** Every document's leaf, from the index alone. */
@@ -232,12 +252,39 @@ export class Database {
 
   /** Leaves of the buckets from `first` to `last`, both included. */
   leavesBetween(first: number, last: number): Leaf[] {
+    const query = this.#sqlite.query<
+      { key: string; hash: string; deleted: number },
+      [number, number]
+    >("SELECT key, hash, deleted FROM documents WHERE bucket BETWEEN ? AND ?");
+    return this.#read(() => query.all(first, last)).map(({ key, hash, deleted }) => ({
+      key: key as DocumentKey,
+      hash,
+      deleted: deleted === 1,
+    }));
+  }
+
+  /** What was set aside as damaged and has not come back since. */
+  lost(): { key: DocumentKey; state: Uint8Array }[] {
     return this.#sqlite
-      .query<{ key: string; hash: string; deleted: number }, [number, number]>(
-        "SELECT key, hash, deleted FROM documents WHERE bucket BETWEEN ? AND ?",
+      .query<{ key: string; state: unknown }, []>(
+        "SELECT key, state FROM set_aside a WHERE why = 'damaged' AND NOT EXISTS (SELECT 1 FROM documents d WHERE d.key = a.key)",
       )
-      .all(first, last)
-      .map(({ key, hash, deleted }) => ({ key: key as DocumentKey, hash, deleted: deleted === 1 }));
+      .all()
+      .map(({ key, state }) => ({
+        key: key as DocumentKey,
+        state: state instanceof Uint8Array ? state : NO_STATE,
+      }));
+  }
+
+  /** Looks at every row; for a start that has found the file damaged. */
+  #setAllAside(now: number): void {
+    const damaged: DamagedRow[] = [];
+    let [row] = this.since(0, SEQ_MAX, 1);
+    while (row !== undefined) {
+      if (isDamaged(row)) damaged.push(row);
+      [row] = this.since(row.seq, SEQ_MAX, 1);
+    }
+    this.write([], damaged, now);
   }
 
   /** One transaction, durable when it returns. Throws Faults of toStorageFault; nothing is written then. */
@@ -270,7 +317,7 @@ export class Database {
   #setAside(row: DamagedRow, now: number): void {
     this.#sqlite
       .query(
-        "INSERT INTO set_aside (at, why, key, state, json, hash) SELECT ?, 'damaged', key, state, json, hash FROM documents WHERE seq = ?",
+        "INSERT INTO set_aside (at, why, key, state, json, hash) SELECT ?, 'damaged', coalesce(key, ''), state, json, hash FROM documents WHERE seq = ?",
       )
       .run(now, row.seq);
     // Remembered before the row goes: a number that was given out once must not name another commit.
@@ -320,6 +367,7 @@ function prepare(sqlite: Sqlite, options: DatabaseOptions): void {
     const sentence = `${options.path} was written by a later version (schema ${version}, this one knows ${SCHEMA_VERSION}); install that version again or restore a backup`;
     throw new Fault("storage_unusable", sentence);
   }
+  if (tables !== null && version === 0) throw damagedFile(options.path, "no schema version");
   if (version === 0) {
     sqlite.exec(
       `BEGIN IMMEDIATE; ${SCHEMA} PRAGMA application_id = ${APPLICATION_ID}; PRAGMA user_version = ${SCHEMA_VERSION}; COMMIT`,

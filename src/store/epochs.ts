@@ -2,7 +2,8 @@
 // from one that was given out after this copy of it was made, under numbers that are used here again.
 //
 //   meta "epochs" = crc32 (hex) " " id ":" first { "," id ":" first }     oldest first; `first` is exclusive
-import { type Database, toStorageFault } from "./database.ts";
+import type { Database } from "./database.ts";
+import { toStorageFault } from "./storage-fault.ts";
 
 interface Epoch {
   readonly id: string;

@@ -36,8 +36,11 @@ export interface Life {
 }
 
 /** The life that a write of content belongs to: the present one, or a new one after a delete. */
-export function lifeOfWrite(before: State | undefined, kind: Kind, nowMs: number): Life {
-  if (before === undefined) return { life: 0, born: nowMs, kind };
+export function lifeOfWrite(
+  before: State | undefined,
+  { kind, nowMs, firstLife }: { kind: Kind; nowMs: number; firstLife: number },
+): Life {
+  if (before === undefined) return { life: firstLife, born: nowMs, kind };
   if (before.form === "deleted") return { life: before.life + 1, born: nowMs, kind };
   return { life: before.life, born: before.born, kind: before.form };
 }

@@ -119,6 +119,12 @@ function prefixed16(name: string): Uint8Array {
   return new ByteWriter(name.length + 8).text16(name).finish();
 }
 
+/** The life in the first bytes of a state that may be damaged; undefined where there can't be one. */
+export function readLife(bytes: Uint8Array): number | undefined {
+  if (bytes.length < 5) return undefined;
+  return new DataView(bytes.buffer, bytes.byteOffset).getUint32(1);
+}
+
 /** Fault `wire_invalid` for bytes that no encodeState made. History chunks are not looked into. */
 export function decodeState(bytes: Uint8Array): State {
   const reader = new ByteReader(bytes);

@@ -4,14 +4,8 @@ import { toHex } from "../base/bytes.ts";
 import { Fault, messageOf } from "../base/faults.ts";
 import { getLog } from "../base/log.ts";
 import { CrdtCache } from "./crdt-cache.ts";
-import {
-  type DamagedRow,
-  Database,
-  isDamaged,
-  type Leaf,
-  type Row,
-  toStorageFault,
-} from "./database.ts";
+import { Damage } from "./damage.ts";
+import { Database, isDamaged, type Leaf, type Row } from "./database.ts";
 import { type DocumentKey, splitKey } from "./document-key.ts";
 import {
   Feed,
@@ -29,6 +23,7 @@ import {
 } from "./precondition.ts";
 import { newStartId, Stamper, type StartId } from "./stamp.ts";
 import { decodeState, encodeState, type StateHash } from "./state.ts";
+import { toStorageFault } from "./storage-fault.ts";
 import type { Committed, StoreOptions, StoreSummary } from "./store-options.ts";
 import { bucketsBelow, type Prefix, ROOT, type Sum } from "./sums.ts";
 import { Tally } from "./tally.ts";
@@ -65,9 +60,7 @@ export class Store {
   readonly #futureStamps = new Map<string, number>();
   #isClosed = false;
   #listeners = new Set<(committed: readonly Committed[]) => void>();
-  #damageListeners = new Set<(key: DocumentKey) => void>();
-  /** Damaged rows found while reading, to be set aside by the next group. */
-  #damaged = new Map<number, DamagedRow>();
+  readonly #damage: Damage;
 
   private constructor(options: StoreOptions, database: Database, storeId: string) {
     this.#options = options;
@@ -83,11 +76,14 @@ export class Store {
     this.#seq = database.lastSeq();
     this.#feed = new Feed(database, { storeId, start: this.start, lastSeq: this.#seq });
     this.#tally = new Tally(database);
+    const wake = () => this.#schedule();
+    this.#damage = new Damage({ database, cache: this.#cache, clock: options.clock, wake });
   }
 
   /** Faults: storage_locked, storage_unusable. */
   static open(options: StoreOptions): Store {
-    const database = Database.open({ path: options.path, cacheBytes: options.cacheBytes });
+    const { path, cacheBytes, onFatal } = options;
+    const database = Database.open({ path, cacheBytes, onFailure: onFatal });
     try {
       let storeId = database.meta("store_id");
       if (storeId === undefined) {
@@ -144,7 +140,7 @@ export class Store {
   list(collection: string, options: { limit: number; after?: string }): readonly StoredDocument[] {
     const documents: StoredDocument[] = [];
     for (const row of this.#database.list(collection, options.after, options.limit)) {
-      if (isDamaged(row)) this.#foundDamage(row);
+      if (isDamaged(row)) this.#damage.add(row);
       else documents.push(toStoredDocument(row));
     }
     return documents;
@@ -234,8 +230,12 @@ export class Store {
 
   /** Called when a damaged document has been set aside: a peer may have a good one. */
   onDamage(listener: (key: DocumentKey) => void): () => void {
-    this.#damageListeners.add(listener);
-    return () => this.#damageListeners.delete(listener);
+    return this.#damage.onDamage(listener);
+  }
+
+  /** Looks for damage in what nobody reads, slowly, until `signal` aborts. */
+  scrub(signal: AbortSignal): Promise<void> {
+    return this.#damage.scrub(signal);
   }
 
   /** The stored history, loaded; to be used before another one is loaded. */
@@ -248,14 +248,8 @@ export class Store {
   #row(key: DocumentKey): Row | undefined {
     const row = this.#database.get(key);
     if (!isDamaged(row)) return row;
-    this.#foundDamage(row);
+    this.#damage.add(row);
     return undefined;
-  }
-
-  #foundDamage(row: DamagedRow): void {
-    this.#damaged.set(row.seq, row);
-    this.#cache.renewActor(row.key);
-    this.#schedule();
   }
 
   #schedule(): void {
@@ -274,6 +268,7 @@ export class Store {
     const context = {
       database: this.#database,
       cache: this.#cache,
+      damage: this.#damage,
       stamper: this.#stamper,
       nodeName: this.#options.nodeName,
       policies: this.#options.policies,
@@ -349,23 +344,19 @@ export class Store {
 
   #commit(group: WriteGroup): void {
     const changed = group.changed();
-    const damaged = [...this.#damaged.values(), ...group.damaged];
+    const damaged = this.#damage.found;
     if (changed.length === 0 && damaged.length === 0) return;
     const now = this.#options.clock.now();
     for (const [index, entry] of changed.entries()) entry.seq = this.#seq + index + 1;
     const rows = changed.map((entry) => toRow(entry, now));
     if (rows.length > 0) this.#feed.beginEpoch();
     this.#database.write(rows, damaged, now);
-    this.#damaged.clear();
     this.#seq += rows.length;
     if (damaged.length > 0) this.#tally.recount();
     else
       for (const [index, row] of rows.entries()) this.#tally.replace(changed[index]?.before, row);
     this.#publish(changed, rows);
-    for (const { key } of damaged) {
-      log.error("Damaged document set aside; peers will be asked for it", { doc_key: key });
-      for (const tell of this.#damageListeners) tell(key);
-    }
+    this.#damage.committed(damaged, changed);
   }
 
   #publish(changed: readonly Entry[], rows: readonly Row[]): void {

@@ -5,7 +5,8 @@ import { Fault } from "../base/faults.ts";
 import { getLog } from "../base/log.ts";
 import type { CollectionPolicies } from "./collection-policies.ts";
 import type { CrdtCache } from "./crdt-cache.ts";
-import { type DamagedRow, type Database, isDamaged, type Row } from "./database.ts";
+import type { Damage } from "./damage.ts";
+import { type Database, isDamaged, type Row } from "./database.ts";
 import { type DocumentKey, splitKey } from "./document-key.ts";
 import type { HistoryDocument } from "./history.ts";
 import { join } from "./join.ts";
@@ -73,6 +74,7 @@ export type MergeOutcome =
 export interface GroupContext {
   readonly database: Database;
   readonly cache: CrdtCache;
+  readonly damage: Damage;
   readonly stamper: Stamper;
   readonly nodeName: string;
   readonly policies: CollectionPolicies;
@@ -97,14 +99,9 @@ const FOREIGN_DEPTH_MAX = 1000;
 export class WriteGroup {
   readonly #context: GroupContext;
   readonly #entries = new Map<DocumentKey, Entry>();
-  readonly #damaged: DamagedRow[] = [];
 
   constructor(context: GroupContext) {
     this.#context = context;
-  }
-
-  get damaged(): readonly DamagedRow[] {
-    return this.#damaged;
   }
 
   changed(): Entry[] {
@@ -120,10 +117,7 @@ export class WriteGroup {
     const known = this.#entries.get(key);
     if (known !== undefined) return known;
     const found = this.#context.database.get(key);
-    if (isDamaged(found)) {
-      this.#damaged.push(found);
-      this.#context.cache.renewActor(key);
-    }
+    if (isDamaged(found)) this.#context.damage.add(found);
     const row = isDamaged(found) ? undefined : found;
     const entry: Entry = {
       key,
@@ -143,7 +137,8 @@ export class WriteGroup {
 
   /** Applies a local write. Throws Faults; the entry is then as it was. */
   write(entry: Entry, operation: WriteOperation): void {
-    const { stamper, nodeName, policies, documentBytesMax } = this.#context;
+    const { damage, stamper, nodeName, policies, documentBytesMax } = this.#context;
+    const firstLife = entry.state === undefined ? damage.lifeOfWrite(entry.key) : 0;
     if (operation.kind === "delete") {
       const { reason } = operation;
       this.#settle(
@@ -155,7 +150,11 @@ export class WriteGroup {
     }
     checkBodySize(Buffer.byteLength(operation.body), documentBytesMax);
     const { collection } = splitKey(entry.key);
-    const life = lifeOfWrite(entry.state, policies.kindOf(collection), stamper.nowMs());
+    const life = lifeOfWrite(entry.state, {
+      kind: policies.kindOf(collection),
+      nowMs: stamper.nowMs(),
+      firstLife,
+    });
     if (life.kind === "latest") {
       const state = writeLatest(entry.state, operation, life, stamper);
       if (state === undefined) return;

@@ -3,11 +3,13 @@ import { Database as Sqlite } from "bun:sqlite";
 import { afterAll, describe, expect, spyOn, test } from "bun:test";
 import { rmSync } from "node:fs";
 import { fileURLToPath } from "node:url";
+import { type Clock, systemClock } from "../../../src/base/clock.ts";
 import { Fault } from "../../../src/base/faults.ts";
 import type { DocumentKey } from "../../../src/store/document-key.ts";
+import { decodeState } from "../../../src/store/state.ts";
 import type { Store } from "../../../src/store/store.ts";
 import { openFileStore, tamper } from "../../support/file-store.ts";
-import { key, openMemoryStore, put, read } from "../../support/memory-store.ts";
+import { key, openMemoryStore, put, read, remove } from "../../support/memory-store.ts";
 import { tempFolder } from "../../support/temp-folder.ts";
 
 const KILLED_WRITER = fileURLToPath(import.meta.resolve("../../support/killed-writer.ts"));
@@ -149,6 +151,15 @@ describe("a row that was changed behind the store's back", () => {
     "UPDATE documents SET deleted = 1 WHERE key = '$'",
   ];
 
+  /** A peer sends the document. */
+  async function refill(store: Store, name: string, value: object): Promise<void> {
+    const peer = openMemoryStore({ nodeName: "node-b" });
+    await put(peer, name, value);
+    const sent = peer.stateFor(key(name));
+    if (sent !== undefined) await store.merge({ key: key(name), ...sent }, "node-b");
+    peer.close();
+  }
+
   async function damaged(path: string, sql: string, name: string): Promise<void> {
     const { store } = openFileStore(path);
     await put(store, name, { n: 1 });
@@ -175,7 +186,7 @@ describe("a row that was changed behind the store's back", () => {
       expect(told).toEqual([key("notes:1")]);
       expect(store.summary()).toMatchObject({ documents: 1, tombstones: 0 });
       expect(read(store, "tracks:good")).toBe('{"n":1}');
-      await put(store, "notes:1", { n: 3 });
+      await refill(store, "notes:1", { n: 3 });
       store.close();
       const again = openFileStore(path);
       expect(read(again.store, "notes:1")).toBe('{"n":3}');
@@ -190,19 +201,117 @@ describe("a row that was changed behind the store's back", () => {
     });
   }
 
-  test("is found by a list, and by a write to it", async () => {
-    for (const find of ["list", "write"]) {
+  test("is found by a list, by a write to it, and by the scrub when nobody asks for it", async () => {
+    for (const find of ["list", "write", "scrub"]) {
       using folder = tempFolder();
       const path = folder.file("peat.db");
       await damaged(path, `UPDATE documents SET json = '{"n":2}' WHERE key = '$'`, "tracks:1");
       const { store } = openFileStore(path);
+      const isTold = new Promise<DocumentKey>((resolve) => store.onDamage(resolve));
+      const ended = new AbortController();
       if (find === "list") {
         expect(store.list("tracks", { limit: 10 }).map(({ id }) => id)).toEqual(["good"]);
-      } else await put(store, "tracks:1", { n: 3 });
-      await put(store, "tracks:other", {});
-      expect(store.summary().documents).toBe(find === "list" ? 2 : 3);
+      } else if (find === "scrub") void store.scrub(ended.signal);
+      else expect(await codeOf(put(store, "tracks:1", { n: 3 }))).toBe("not_ready");
+      expect(await isTold).toBe(key("tracks:1"));
+      expect(store.summary().documents).toBe(1);
+      ended.abort();
       store.close();
     }
+  });
+
+  test("in a bucket that is not its key's is found by the scrub", async () => {
+    using folder = tempFolder();
+    const path = folder.file("peat.db");
+    await damaged(path, "UPDATE documents SET bucket = bucket + 1 WHERE key = '$'", "notes:1");
+    const { store } = openFileStore(path);
+    const isTold = new Promise<DocumentKey>((resolve) => store.onDamage(resolve));
+    const ended = new AbortController();
+    void store.scrub(ended.signal);
+    expect(await isTold).toBe(key("notes:1"));
+    ended.abort();
+    store.close();
+  });
+
+  describe("is not written to before a peer had its time to send it", () => {
+    const damage = `UPDATE documents SET json = '{"n":2}' WHERE key = '$'`;
+
+    /** A clock whose monotonic part can be put forward. */
+    function skippingClock() {
+      let skipped = 0;
+      const clock: Clock = { ...systemClock, monotonic: () => performance.now() + skipped };
+      return { clock, skip: (ms: number) => (skipped += ms) };
+    }
+
+    test("writes and deletes are told so, also after a restart; with the peer's copy they go on from there", async () => {
+      using folder = tempFolder();
+      const path = folder.file("peat.db");
+      await damaged(path, damage, "tracks:1");
+      for (let start = 0; start < 2; start += 1) {
+        const { store } = openFileStore(path);
+        expect(await codeOf(put(store, "tracks:1", { n: 3 }))).toBe("not_ready");
+        expect(await codeOf(remove(store, "tracks:1"))).toBe("not_ready");
+        await put(store, "tracks:other", { start });
+        store.close();
+      }
+      const { store } = openFileStore(path);
+      await refill(store, "tracks:1", { n: 1 });
+      await put(store, "tracks:1", { n: 4 });
+      expect(read(store, "tracks:1")).toBe('{"n":4}');
+      await remove(store, "tracks:1");
+      expect(read(store, "tracks:1")).toBeUndefined();
+      store.close();
+    });
+
+    for (const name of ["tracks:1", "notes:1"]) {
+      test(`after that a write is a new life, which the lost content that comes back does not undo: ${name}`, async () => {
+        using folder = tempFolder();
+        const path = folder.file("peat.db");
+        const peer = openMemoryStore({ nodeName: "node-b" });
+        const first = openFileStore(path);
+        // Two lives and many changes: anything that begins at nothing would lose against them.
+        await put(first.store, name, { n: 0 });
+        await remove(first.store, name);
+        for (let n = 1; n < 20; n += 1) await put(first.store, name, { n });
+        const sent = first.store.stateFor(key(name));
+        if (sent !== undefined) await peer.merge({ key: key(name), ...sent }, "node-a");
+        first.store.close();
+        tamper(path, damage.replace("$", name));
+        const { clock, skip } = skippingClock();
+        const { store, fatal } = openFileStore(path, { clock });
+        expect(await codeOf(put(store, name, { n: "new" }))).toBe("not_ready");
+        skip(29_000);
+        expect(await codeOf(put(store, name, { n: "new" }))).toBe("not_ready");
+        skip(1_100);
+        await put(store, name, { n: "new" });
+        for (const [from, to] of [
+          [peer, store],
+          [store, peer],
+        ] as const) {
+          const state = from.stateFor(key(name));
+          if (state !== undefined) await to.merge({ key: key(name), ...state }, "other");
+        }
+        expect([read(store, name), read(peer, name)]).toEqual(['{"n":"new"}', '{"n":"new"}']);
+        expect(store.hashOf(key(name))).toBe(peer.hashOf(key(name)) ?? "");
+        expect(fatal).toEqual([]);
+        store.close();
+        peer.close();
+      });
+    }
+
+    test("one whose very life can't be read gets a life above all that there are", async () => {
+      using folder = tempFolder();
+      const path = folder.file("peat.db");
+      await damaged(path, "UPDATE documents SET state = x'00' WHERE key = '$'", "tracks:1");
+      const { clock, skip } = skippingClock();
+      const { store } = openFileStore(path, { clock });
+      expect(await codeOf(put(store, "tracks:1", { n: 3 }))).toBe("not_ready");
+      skip(31_000);
+      await put(store, "tracks:1", { n: 3 });
+      const state = store.stateFor(key("tracks:1"));
+      expect(decodeState(state?.bytes ?? new Uint8Array()).life).toBe(0x1_0002);
+      store.close();
+    });
   });
 
   test("of a history that was written in this very start does not make this node's changes clash", async () => {
@@ -221,12 +330,17 @@ describe("a row that was changed behind the store's back", () => {
     const peer = openMemoryStore({ nodeName: "node-b" });
     await put(store, "notes:1", { a: 1 });
     const sent = store.stateFor(key("notes:1"));
+    await put(store, "notes:1", { a: 1, lost: true });
     opened[0]?.exec("UPDATE documents SET json = '{}'");
-    await put(store, "notes:1", { b: 2 });
-    // The peer has what the damage took; both are changes of this process start.
+    expect(read(store, "notes:1")).toBeUndefined();
+    // The peer has the first of the two changes that the damage took; all are of this process start.
     if (sent !== undefined) await peer.merge({ key: key("notes:1"), ...sent }, "node-a");
     const back = peer.stateFor(key("notes:1"));
     if (back !== undefined) await store.merge({ key: key("notes:1"), ...back }, "node-b");
+    await put(store, "notes:1", { a: 1, b: 2 });
+    const again = store.stateFor(key("notes:1"));
+    if (again !== undefined) await peer.merge({ key: key("notes:1"), ...again }, "node-a");
+    expect(read(peer, "notes:1")).toBe('{"a":1,"b":2}');
     expect(read(store, "notes:1")).toBe('{"a":1,"b":2}');
     expect(fatal).toEqual([]);
     store.close();
