@@ -4,10 +4,9 @@ import { type Clock, sleep } from "../base/clock.ts";
 import { Fault } from "../base/faults.ts";
 import { getLog } from "../base/log.ts";
 import type { CrdtCache } from "./crdt-cache.ts";
-import { type DamagedRow, type Database, isDamaged, toDamaged } from "./database.ts";
+import { type DamagedRow, type Database, damageOf } from "./database.ts";
 import type { DocumentKey } from "./document-key.ts";
 import { readLife } from "./state.ts";
-import { bucketOf } from "./sums.ts";
 
 const log = getLog("peat_mesh::storage::automerge_store");
 
@@ -112,8 +111,8 @@ export class Damage {
   #scrubSome(after: number, until: number): number {
     const rows = this.#options.database.since(after, until, SCRUB_ROWS);
     for (const row of rows) {
-      if (isDamaged(row)) this.add(row);
-      else if (row.bucket !== bucketOf(row.key)) this.add(toDamaged(row));
+      const found = damageOf(row);
+      if (found !== undefined) this.add(found);
     }
     return rows.at(-1)?.seq ?? until;
   }

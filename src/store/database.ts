@@ -5,6 +5,7 @@ import { getLog } from "../base/log.ts";
 import type { DocumentKey } from "./document-key.ts";
 import { checkIntegrity } from "./integrity.ts";
 import { damagedFile, toStorageFault } from "./storage-fault.ts";
+import { bucketOf } from "./sums.ts";
 
 const log = getLog("peat_mesh::storage::automerge_store");
 
@@ -97,7 +98,7 @@ function hasTypes(raw: RawRow): boolean {
   );
 }
 
-export function toDamaged({ seq, key, state }: RawRow | Row): DamagedRow {
+function toDamaged({ seq, key, state }: RawRow | Row): DamagedRow {
   const rest = state instanceof Uint8Array ? state : NO_STATE;
   return { damaged: true, seq, key: String(key) as DocumentKey, state: rest };
 }
@@ -116,6 +117,12 @@ function fromRaw(raw: RawRow): Row | DamagedRow {
   };
   if (checksumOf(row) === raw.checksum) return row;
   return toDamaged(row);
+}
+
+/** The row as a damaged one, if it is: also if it only lies in another bucket than its key's. */
+export function damageOf(row: Row | DamagedRow): DamagedRow | undefined {
+  if (isDamaged(row)) return row;
+  return row.bucket === bucketOf(row.key) ? undefined : toDamaged(row);
 }
 
 export function isDamaged(row: Row | DamagedRow | undefined): row is DamagedRow {
@@ -281,7 +288,8 @@ export class Database {
     const damaged: DamagedRow[] = [];
     let [row] = this.since(0, SEQ_MAX, 1);
     while (row !== undefined) {
-      if (isDamaged(row)) damaged.push(row);
+      const found = damageOf(row);
+      if (found !== undefined) damaged.push(found);
       [row] = this.since(row.seq, SEQ_MAX, 1);
     }
     this.write([], damaged, now);

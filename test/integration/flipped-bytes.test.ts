@@ -1,13 +1,13 @@
 // Single bytes of the database file, changed while the node is down.
 import { expect, test } from "bun:test";
 import { readFileSync, writeFileSync } from "node:fs";
-import { Random } from "../../../scripts/model/random.ts";
-import { Fault } from "../../../src/base/faults.ts";
-import type { Store } from "../../../src/store/store.ts";
-import { DEPTH, FAN_OUT } from "../../../src/store/sums.ts";
-import { openFileStore } from "../../support/file-store.ts";
-import { openMemoryStore, put, read, remove } from "../../support/memory-store.ts";
-import { tempFolder } from "../../support/temp-folder.ts";
+import { Random } from "../../scripts/model/random.ts";
+import { Fault } from "../../src/base/faults.ts";
+import type { Store } from "../../src/store/store.ts";
+import { DEPTH, FAN_OUT } from "../../src/store/sums.ts";
+import { openFileStore } from "../support/file-store.ts";
+import { openMemoryStore, put, read, remove } from "../support/memory-store.ts";
+import { tempFolder } from "../support/temp-folder.ts";
 
 const FLIPS = 200;
 const SEED = 20_261_121;
