@@ -62,9 +62,9 @@ function read(backend: Backend, value: unknown): JsonValue {
   // A string that is none of Automerge's own is Text, edited letter by letter.
   if (typeof value !== "object") return null;
   if (value instanceof Date) return readTime(value);
-  const id = getObjectId(value);
+  const id: unknown = getObjectId(value);
   // Text, bytes, counters and unknown types have no JSON; the older node prints null for them too.
-  if (id === null) return null;
+  if (typeof id !== "string") return null;
   if (Array.isArray(value)) return value.map((item, index) => readAt(backend, id, index, item));
   const object = emptyObject();
   for (const [key, item] of Object.entries(value)) {
