@@ -12,6 +12,8 @@ export interface PathOptions {
   readonly windowBytes: number;
   /** How long a link lives without hearing from the other side. */
   readonly idleMs: number;
+  /** Share of what is sent that is lost and sent again, later: other streams overtake it meanwhile. */
+  readonly lossPercent: number;
 }
 
 export interface LinkContext {
@@ -19,7 +21,7 @@ export interface LinkContext {
   readonly random: Random;
   readonly path: PathOptions;
   readonly isCut: () => boolean;
-  readonly count: (bytes: number) => void;
+  readonly sent: (part: Uint8Array) => void;
 }
 
 /** A queue with one taker that waits. */
@@ -51,9 +53,14 @@ export class Mailbox<T> {
   }
 }
 
-/** What is on its way in one direction of a link; nothing overtakes, and a cut holds everything back. */
+/** A loss is noticed after so many round trips, and after this at least. */
+const RESEND_ROUND_TRIPS = 1.5;
+const RESEND_MS_MIN = 10;
+
+/** What is on its way in one direction of a link; a cut holds everything back. */
 class Route {
   readonly #context: LinkContext;
+  /** In the order of arrival. */
   #flight: { readonly at: number; readonly arrive: () => void }[] = [];
   #freeAt = 0;
   #cancel: CancelTimer | undefined;
@@ -62,11 +69,27 @@ class Route {
     this.#context = context;
   }
 
-  send(bytes: number, arrive: () => void): void {
+  /** Returns when it will arrive; never before `notBefore`: nothing overtakes within a stream. */
+  send(bytes: number, notBefore: number, arrive: () => void): number {
     const { clock, path } = this.#context;
     this.#freeAt = Math.max(this.#freeAt, clock.monotonic()) + bytes / path.bytesPerMs;
-    this.#flight.push({ at: this.#freeAt + path.latencyMs, arrive });
-    if (this.#flight.length === 1) this.#wait();
+    const at = Math.max(notBefore, this.#freeAt + path.latencyMs + this.#resendMs());
+    let place = this.#flight.length;
+    while (place > 0 && (this.#flight[place - 1]?.at ?? 0) > at) place -= 1;
+    this.#flight.splice(place, 0, { at, arrive });
+    if (place === 0) this.#wait();
+    return at;
+  }
+
+  #resendMs(): number {
+    const { path, random } = this.#context;
+    let waitMs = 0;
+    let roundMs = Math.max(RESEND_MS_MIN, 2 * RESEND_ROUND_TRIPS * path.latencyMs);
+    while (path.lossPercent > 0 && random.chance(path.lossPercent)) {
+      waitMs += roundMs;
+      roundMs *= 2;
+    }
+    return waitMs;
   }
 
   /** After a cut is healed: what was lost is sent again. */
@@ -110,6 +133,8 @@ class Pipe {
   #used = 0;
   #arrived: Uint8Array[] = [];
   #hasFinished = false;
+  /** When the newest piece arrives. */
+  #lastAt = 0;
   #hasEnded = false;
   #failure: Error | undefined;
   #stopped: Error | undefined;
@@ -139,8 +164,8 @@ class Pipe {
       const part = copy.subarray(offset, offset + room);
       offset += part.length;
       this.#used += part.length;
-      this.#context.count(part.length);
-      this.#route.send(part.length, () => {
+      this.#context.sent(part);
+      this.#lastAt = this.#route.send(part.length, this.#lastAt, () => {
         this.#see();
         this.#arrived.push(part);
         this.#wakeReader?.();
@@ -154,7 +179,7 @@ class Pipe {
     if (this.#failure !== undefined) throw this.#failure;
     if (this.#hasFinished) return;
     this.#hasFinished = true;
-    this.#route.send(0, () => {
+    this.#lastAt = this.#route.send(0, this.#lastAt, () => {
       this.#see();
       this.#hasEnded = true;
       this.#wakeReader?.();
@@ -241,9 +266,9 @@ export class MemoryLink implements Link {
   ) {
     this.#context = {
       ...context,
-      count: (bytes) => {
-        this.#sentBytes += bytes;
-        context.count(bytes);
+      sent: (part) => {
+        this.#sentBytes += part.length;
+        context.sent(part);
       },
     };
     this.remoteId = side.remoteId;

@@ -16,6 +16,7 @@ const DEFAULT_PATH: PathOptions = {
   bytesPerMs: 10_000,
   windowBytes: 256 * 1024,
   idleMs: 6_500,
+  lossPercent: 0,
 };
 /** As QUIC gives up on an address where nobody answers. */
 const DIAL_MS = 30_000;
@@ -41,8 +42,10 @@ export class MemoryNet {
   readonly #byAddress = new Map<string, MemoryEndpoint>();
   readonly #cuts = new Set<string>();
   #links: Pair[] = [];
+  readonly #paths = new Map<string, PathOptions>();
   #bytes = 0;
   #frames = 0;
+  #trace = 0n;
 
   constructor(options: { clock: Clock; random: Random; path?: Partial<PathOptions> }) {
     this.clock = options.clock;
@@ -53,6 +56,20 @@ export class MemoryNet {
   /** All that was ever sent over links: bytes, and pieces handed to the transport. */
   get traffic(): { bytes: number; frames: number } {
     return { bytes: this.#bytes, frames: this.#frames };
+  }
+
+  /** A number for all that was ever sent, by whom and when: equal runs have equal ones. */
+  get trace(): string {
+    return this.#trace.toString(16);
+  }
+
+  /** What lies between two endpoints, from their next connection on. */
+  setPath(a: EndpointId, b: EndpointId, path: Partial<PathOptions>): void {
+    this.#paths.set(pairName(a, b), { ...this.#path, ...path });
+  }
+
+  #pathOf(a: EndpointId, b: EndpointId): PathOptions {
+    return this.#paths.get(pairName(a, b)) ?? this.#path;
   }
 
   open(options: EndpointOptions): MemoryEndpoint {
@@ -107,7 +124,7 @@ export class MemoryNet {
   async connect(from: MemoryEndpoint, target: DialTarget, alpn: string): Promise<Link> {
     const address = target.addresses.find((a) => this.#byAddress.has(a));
     const to = address === undefined ? undefined : this.#byAddress.get(address);
-    const { latencyMs } = this.#path;
+    const { latencyMs } = this.#pathOf(from.id, target.id);
     return new Promise((resolve, reject) => {
       const giveUp = this.clock.after(DIAL_MS, () => reject(new DialError("timed out", false)));
       const later = (delayMs: number, run: () => void) => {
@@ -158,11 +175,13 @@ export class MemoryNet {
     const context: LinkContext = {
       clock: this.clock,
       random: this.random,
-      path: this.#path,
+      path: this.#pathOf(from.id, to.id),
       isCut: () => this.isCut(from.id, to.id),
-      count: (bytes) => {
-        this.#bytes += bytes;
+      sent: (part) => {
+        this.#bytes += part.length;
         this.#frames += 1;
+        const what = Bun.hash(part, this.#trace);
+        this.#trace = Bun.hash(`${from.id}${to.id}${this.clock.monotonic()}`, BigInt(what));
       },
     };
     const place = (endpoint: MemoryEndpoint) => ({
