@@ -14,6 +14,8 @@ export interface FormationOptions {
   readonly nodes: number;
   /** RUST_LOG of the nodes; by default what the executable does by itself. */
   readonly logFilter?: string;
+  /** More settings of all nodes, by their names in the environment. */
+  readonly env?: Readonly<Record<string, string>>;
 }
 
 export class Formation {
@@ -44,6 +46,7 @@ export class Formation {
         irohPort: await freeUdpPort(),
         peers: [],
         logFilter: options.logFilter ?? "info,peat_mesh=debug",
+        env: options.env ?? {},
       });
     }
     const address = (s: NodeProcessOptions): string => `${s.name}@127.0.0.1:${s.irohPort}`;
@@ -65,11 +68,16 @@ export class Formation {
     return [...this.#running.values()];
   }
 
-  /** Starts one node, on the data it left if it ran before. */
-  async start(index: number): Promise<NodeProcess> {
+  /** What a node is started with, whether it runs or not. */
+  settings(index: number): NodeProcessOptions {
     const settings = this.#settings[index];
     if (settings === undefined) throw new Error(`there is no node-${index}`);
-    const node = await NodeProcess.start(settings);
+    return settings;
+  }
+
+  /** Starts one node, on the data it left if it ran before; `changed` replaces some of its settings. */
+  async start(index: number, changed: Partial<NodeProcessOptions> = {}): Promise<NodeProcess> {
+    const node = await NodeProcess.start({ ...this.settings(index), ...changed });
     this.#running.set(index, node);
     return node;
   }

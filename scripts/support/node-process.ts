@@ -19,6 +19,8 @@ export interface NodeProcessOptions {
   readonly peers: readonly string[];
   /** RUST_LOG of the process. */
   readonly logFilter: string;
+  /** More settings, by their names in the environment. */
+  readonly env?: Readonly<Record<string, string>>;
 }
 
 async function readLines(
@@ -69,6 +71,7 @@ export class NodeProcess {
         PEAT_IROH_BIND_ADDR: "127.0.0.1",
         PEAT_IROH_BIND_PORT: String(options.irohPort),
         RUST_LOG: options.logFilter,
+        ...options.env,
       },
       stdin: "ignore",
       stdout: "pipe",
@@ -102,6 +105,11 @@ export class NodeProcess {
 
   get pid(): number {
     return this.#child.pid;
+  }
+
+  /** The newest lines of its output, a few hundred at most. */
+  get lines(): readonly string[] {
+    return this.#lines;
   }
 
   /** The last lines of its output, indented. */
