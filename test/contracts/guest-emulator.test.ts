@@ -4,11 +4,14 @@ import { randomBytes } from "node:crypto";
 import { Random } from "../../scripts/model/random.ts";
 import { waitFor } from "../../scripts/support/waiting.ts";
 import { systemClock } from "../../src/base/clock.ts";
+import { encodeFrame, FRAME } from "../support/guest/frame.ts";
 import { GuestEmulator, type GuestOptions } from "../support/guest/guest-emulator.ts";
+import { endpointIdentity } from "../support/guest/identity.ts";
 import { type GuestClock, type OpenEndpoint, systemGuestClock } from "../support/guest/link.ts";
 import { overIroh } from "../support/guest/over-iroh.ts";
 import { overMemory } from "../support/guest/over-memory.ts";
 import { MemoryNet } from "../support/memory-network.ts";
+import automerge from "../vectors/automerge.json" with { type: "json" };
 
 const LIMIT_MS = 15_000;
 /** The polls of both nodes come so many times as often as they would. */
@@ -17,6 +20,13 @@ const HURRY = 20;
 const hurriedClock: GuestClock = {
   now: () => Math.floor(performance.now() * HURRY),
   after: (delayMs, run) => systemGuestClock.after(delayMs / HURRY, run),
+};
+
+/** Of an empty document. */
+const announcement = {
+  key: "alerts:empty",
+  type: FRAME.delta,
+  payload: Buffer.from(automerge.messageOfEmptyDocument, "hex"),
 };
 
 /** Makes one way of opening endpoints for each node of a test. */
@@ -44,7 +54,18 @@ for (const [name, transport] of Object.entries(transports)) {
         open: open(1),
         dials: true,
       });
-      return { a, b, meet: () => b.introduce({ name: "guest-a", addresses: a.addresses }) };
+      /** An endpoint of that formation without habits, connected to `guest`. */
+      const stranger = async (guest: GuestEmulator) => {
+        const endpoint = await open(2)(endpointIdentity(secret, "stranger"));
+        const connect = () => endpoint.connect({ id: guest.id, addresses: guest.addresses });
+        return { connect, link: await connect(), close: () => endpoint.close() };
+      };
+      return {
+        a,
+        b,
+        stranger,
+        meet: () => b.introduce({ name: "guest-a", addresses: a.addresses }),
+      };
     }
 
     const shows = (guest: GuestEmulator, key: string, text: string | undefined) =>
@@ -97,6 +118,77 @@ for (const [name, transport] of Object.entries(transports)) {
         expect(a.keys()).toEqual([]);
       }, 30_000);
     }
+
+    test("members of later releases prove themselves, and a stranger is turned away", async () => {
+      const formationAuth = { formationId: "peat", connectorSpeaksFirst: true };
+      const world = await pair({ laterRelease: true, formationAuth });
+      await using a = world.a;
+      await using b = world.b;
+      a.write("alerts:1", '{"n":1}');
+      world.meet();
+      await shows(b, "alerts:1", '{"n":1}');
+      const { link, close } = await world.stranger(a);
+      const stream = await link.openBi();
+      await stream.write(Uint8Array.of(32, 0, 0, 0, ...new Uint8Array(32)));
+      expect(await link.closed).toContain("formation auth failed");
+      expect(a.counters.authenticationsFailed).toBe(1);
+      expect(a.connected).toEqual([b.id]);
+      await close();
+    }, 30_000);
+
+    test("F5: the end of an older connection takes the newer one's place", async () => {
+      const world = await pair();
+      await using a = world.a;
+      await using _b = world.b;
+      const { connect, link: older, close } = await world.stranger(a);
+      await waitFor("the first link", LIMIT_MS, () => a.connected[0]);
+      const newer = await connect();
+      await waitFor("the second link", LIMIT_MS, () => a.counters.linksAccepted === 2 || undefined);
+      expect(a.connected.length).toBe(1);
+      older.close(0, "");
+      await waitFor(
+        "the end of the first",
+        LIMIT_MS,
+        () => a.counters.linksEnded === 1 || undefined,
+      );
+      expect(a.connected).toEqual([]);
+      const stream = await newer.openBi();
+      await stream.write(encodeFrame(announcement));
+      await stream.finish();
+      await shows(a, announcement.key, "{}");
+      await waitFor("a lost answer", LIMIT_MS, () => a.counters.streamsFailed === 1 || undefined);
+      await close();
+    }, 30_000);
+
+    test("F3: what follows the first frame of a stream meets a stopped one", async () => {
+      const world = await pair();
+      await using a = world.a;
+      await using _b = world.b;
+      const { link, close } = await world.stranger(a);
+      const stream = await link.openBi();
+      await stream.write(encodeFrame(announcement));
+      await shows(a, announcement.key, "{}");
+      const failure = await waitFor("a failed write", LIMIT_MS, () =>
+        stream.write(Uint8Array.of(0)).then(
+          () => undefined,
+          (error: unknown) => String(error),
+        ),
+      );
+      expect(failure).toMatch(/stopped/i);
+      await close();
+    }, 30_000);
+
+    test("F6: a dialler that waits for the challenge before it writes waits for ever", async () => {
+      const formationAuth = { formationId: "peat", connectorSpeaksFirst: false };
+      const world = await pair({ formationAuth });
+      await using a = world.a;
+      await using b = world.b;
+      world.meet();
+      const isRefused = () => a.counters.authenticationsFailed >= 2 || undefined;
+      await waitFor("two refusals", LIMIT_MS, isRefused);
+      expect([a.connected, b.connected]).toEqual([[], []]);
+      expect(a.log.at(-1)).toEndWith("Error: timed out");
+    }, 30_000);
 
     test("a node that comes back finds its documents, and one that lost them gets them again", async () => {
       const world = await pair();

@@ -105,9 +105,12 @@ export class GuestLinks {
       this.#channels.set(link, channel);
     }
     const { stream, tail } = channel;
+    const used = channel;
     const written = tail.then(async () => this.#write(peer, await stream, frame));
-    // Whoever waits for this frame hears of its failure; the next one tries for itself.
-    channel.tail = written.catch(() => undefined);
+    // Whoever waits for this frame hears of its failure; the next one gets a new stream.
+    channel.tail = written.catch(() => {
+      if (this.#channels.get(link) === used) this.#channels.delete(link);
+    });
     await written;
   }
 

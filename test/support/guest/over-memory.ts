@@ -1,5 +1,4 @@
 // The guest emulator's links over the simulated network: the only file here that knows the project's own ports.
-import { parseEndpointId } from "../../../src/identity/peer.ts";
 import type { Link } from "../../../src/net/link.ts";
 import type { MemoryEndpoint, MemoryNet } from "../memory-network.ts";
 import {
@@ -10,17 +9,19 @@ import {
   type OpenEndpoint,
 } from "./link.ts";
 
+type EndpointId = Link["remoteId"];
+
 /** An endpoint at `address` (`ip:port`) of `net`; free again for a restart once it is closed. */
 export function overMemory(net: MemoryNet, address: string): OpenEndpoint {
   return async ({ id }) =>
-    toEndpoint(net.open({ id: parseEndpointId(id), address, alpns: [GUEST_ALPN] }));
+    toEndpoint(net.open({ id: id as EndpointId, address, alpns: [GUEST_ALPN] }));
 }
 
 function toEndpoint(endpoint: MemoryEndpoint): GuestEndpoint {
   return {
     addresses: endpoint.boundAddresses,
     connect: async ({ id, addresses }: GuestAddress) =>
-      toLink(await endpoint.dial({ id: parseEndpointId(id), addresses }, GUEST_ALPN)),
+      toLink(await endpoint.dial({ id: id as EndpointId, addresses }, GUEST_ALPN)),
     serve: (onLink) => void acceptAll(endpoint, onLink),
     close: () => endpoint.close(),
     crash: async () => endpoint.crash(),

@@ -3,7 +3,7 @@ import { describe, expect, test } from "bun:test";
 import { from, initSyncState, save } from "@automerge/automerge";
 import { GuestDocument, resetSyncState } from "../../../support/guest/document.ts";
 import { authenticateConnector } from "../../../support/guest/formation-auth.ts";
-import { encodeFrame, FRAME, type Frame } from "../../../support/guest/frame.ts";
+import { encodeFrame, FRAME, type Frame, readFrame } from "../../../support/guest/frame.ts";
 import type { GuestEmulator, GuestOptions } from "../../../support/guest/guest-emulator.ts";
 import { GuestWorld, type Stranger } from "../../../support/guest/guest-world.ts";
 import { formationHmacKey } from "../../../support/guest/identity.ts";
@@ -127,6 +127,24 @@ describe("F3: every message goes on a stream of its own", () => {
     expect(stranger.heard.map(({ key, type }) => [key, type])).toEqual([["batch", FRAME.batch]]);
   });
 });
+
+test("a later release whose stream is stopped after a frame, as 0.6.0 does it, opens another", async () => {
+  await using world = new GuestWorld();
+  const guest = await world.guest("guest", { laterRelease: true });
+  const stranger = await world.stranger("stranger");
+  const link = await stranger.dial(guest);
+  guest.write("tracks:1", { n: 1 });
+  const heard: string[] = [];
+  for (let streams = 0; streams < 3; streams += 1) {
+    const stream = await world.result(link.acceptBi());
+    if (stream === undefined) break;
+    const frame = await world.result(readFrame(stream));
+    heard.push(frame?.key ?? "");
+    await stream.stop(0);
+  }
+  expect(heard).toEqual(["batch", "batch", "batch"]);
+  expect(guest.counters.initiatesFailed).toBe(2);
+}, 30_000);
 
 describe("F4: silence counts as failure", () => {
   test("an unanswered announcement opens the breaker for good", async () => {
@@ -281,6 +299,9 @@ describe("F6: formation authentication, where a later release asks for it", () =
     const { a, b } = await tenMinutes(world, false);
     expect([a.connected, b.connected, b.keys()]).toEqual([[], [], []]);
     expect(a.counters.authenticationsFailed).toBeGreaterThanOrEqual(3);
+    const refusals = a.log.filter((line) => line.includes("failed formation key authentication"));
+    expect(refusals.length).toBe(a.counters.authenticationsFailed);
+    for (const line of refusals) expect(line).toEndWith("Error: timed out");
   });
 
   test("a dialler that sends its length at once gets in", async () => {
