@@ -21,8 +21,8 @@ function findings(sqlite: Sqlite): string[] {
   return sqlite
     .query<{ integrity_check: string }, []>("PRAGMA integrity_check(20)")
     .all()
-    .map((row) => row.integrity_check)
-    .filter((text) => text !== "ok");
+    .flatMap((row) => row.integrity_check.split("\n"))
+    .filter((text) => text !== "ok" && !text.startsWith("***"));
 }
 
 /** Mends damaged indexes; true if there were any. Fault `storage_unusable`, with the remedy, for anything worse. */
