@@ -127,11 +127,12 @@ for (const [name, transport] of Object.entries(transports)) {
       a.write("alerts:1", '{"n":1}');
       world.meet();
       await shows(b, "alerts:1", '{"n":1}');
+      const before = a.counters.authenticationsFailed;
       const { link, close } = await world.stranger(a);
       const stream = await link.openBi();
       await stream.write(Uint8Array.of(32, 0, 0, 0, ...new Uint8Array(32)));
       expect(await link.closed).toContain("formation auth failed");
-      expect(a.counters.authenticationsFailed).toBe(1);
+      expect(a.counters.authenticationsFailed).toBe(before + 1);
       expect(a.connected).toEqual([b.id]);
       await close();
     }, 30_000);
