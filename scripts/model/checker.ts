@@ -39,6 +39,8 @@ export class DocumentChecker {
   readonly #putRule: PutRule;
   readonly #writes: Write[] = [];
   readonly #seen: bigint[];
+  /** Writes that went with a disk before anybody else had them: they may be gone. */
+  #excused = 0n;
   readonly complaints: string[] = [];
 
   constructor(key: string, putRule: PutRule, nodes: number) {
@@ -77,6 +79,14 @@ export class DocumentChecker {
 
   learned(node: number, knew: bigint): void {
     this.#seen[node] = this.seenBy(node) | knew;
+  }
+
+  /** The node's disk holds from now on what was known at `knew`: what only it had, somebody threw away. */
+  replaced(node: number, knew: bigint): void {
+    const before = this.seenBy(node);
+    this.#seen[node] = knew;
+    const elsewhere = this.#seen.reduce((all, seen) => all | seen, 0n);
+    this.#excused |= before & ~elsewhere;
   }
 
   /** Compaction, restart or re-encoding at one node: nobody may be able to tell. */
@@ -137,6 +147,10 @@ export class DocumentChecker {
     return fields;
   }
 
+  #isExcused(write: Write): boolean {
+    return (this.#excused & bit(write.index)) !== 0n;
+  }
+
   #hasSeen(later: Write, earlier: Write): boolean {
     return (later.seen & bit(earlier.index)) !== 0n;
   }
@@ -147,7 +161,9 @@ export class DocumentChecker {
   }
 
   #isDeletedForGood(write: Write): boolean {
-    return this.#writes.some((other) => other.isDelete && this.#hasSeen(other, write));
+    return this.#writes.some(
+      (other) => other.isDelete && !this.#isExcused(other) && this.#hasSeen(other, write),
+    );
   }
 
   #writesField(write: Write, name: string): boolean {
@@ -156,7 +172,7 @@ export class DocumentChecker {
 
   #checkAbsence(): void {
     for (const write of this.#writes) {
-      if (write.isDelete) continue;
+      if (write.isDelete || this.#isExcused(write)) continue;
       if (this.#writes.some((other) => other.isDelete && this.#mayBeat(other, write))) continue;
       this.#complain(`write ${write.index} is gone, and no later or concurrent delete explains it`);
     }
@@ -182,7 +198,8 @@ export class DocumentChecker {
   /** No known write of the field may have been overruled by a removal that it had seen, or by nothing. */
   #checkGone(name: string): void {
     for (const write of this.#writes) {
-      if (write.isDelete || write.fields.get(name) === undefined) continue;
+      if (write.isDelete || this.#isExcused(write)) continue;
+      if (write.fields.get(name) === undefined) continue;
       const isExplained = this.#writes.some(
         (other) =>
           this.#mayBeat(other, write) &&
@@ -209,14 +226,18 @@ export class DocumentChecker {
     const standing = live.filter(
       (write) =>
         !this.#writes.some(
-          (other) => this.#writesField(other, name) && this.#hasSeen(other, write),
+          (other) =>
+            this.#writesField(other, name) &&
+            !this.#isExcused(other) &&
+            this.#hasSeen(other, write),
         ),
     );
     if (standing.length === 0) {
       this.#complain(`field ${name}=${value} stands, though a write that had seen it replaced it`);
     }
     for (const write of this.#writes) {
-      if (!this.#writesField(write, name) || write.fields.get(name) === value) continue;
+      if (!this.#writesField(write, name) || this.#isExcused(write)) continue;
+      if (write.fields.get(name) === value) continue;
       const isExplained = this.#writes.some(
         (other) =>
           this.#mayBeat(other, write) && (other.isDelete || this.#writesField(other, name)),

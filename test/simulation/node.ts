@@ -1,6 +1,7 @@
 // One node of a simulated formation: the real store and the real coordinator over virtual time and a memory
 // network. It also tells the judge what the node acknowledged and what reached it.
 
+import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import type { DocumentChecker, Operation, Seen } from "../../scripts/model/checker.ts";
 import type { Random } from "../../scripts/model/random.ts";
 import { assert } from "../../src/base/assert.ts";
@@ -20,6 +21,8 @@ import type { MemoryEndpoint, MemoryNet } from "../support/memory-network.ts";
 import type { VirtualClock } from "../support/virtual-clock.ts";
 
 const PORT = 11204;
+/** Endings of a database's files. */
+const FILES = ["", "-wal", "-shm"];
 /** Small, so that histories are evicted and loaded again all the time. */
 const CRDT_CACHE_BYTES = 100_000;
 
@@ -35,6 +38,15 @@ export interface NodeContext {
   readonly onFatal: (node: string, message: string) => void;
 }
 
+/** A node's directory as it was once. */
+export interface Backup {
+  readonly files: readonly { readonly suffix: string; readonly bytes: Uint8Array }[];
+  /** By key, what the judge had it know. */
+  readonly seen: ReadonlyMap<string, bigint>;
+  /** By key, what it showed. */
+  readonly json: ReadonlyMap<string, Seen>;
+}
+
 export class SimulatedNode {
   readonly name: NodeName;
   readonly id: EndpointId;
@@ -42,11 +54,14 @@ export class SimulatedNode {
   readonly #context: NodeContext;
   /** Its database. */
   readonly path: string;
-  readonly #skewMs: number;
+  #skewMs: number;
+  #stopping = 0;
   readonly #jsonBefore = new Map<string, Seen>();
   readonly #json = new Map<string, Seen>();
   #peers: readonly SimulatedNode[] = [];
-  #running: { store: Store; coordinator: Coordinator; endpoint: MemoryEndpoint } | undefined;
+  #running:
+    | { store: Store; coordinator: Coordinator; endpoint: MemoryEndpoint; isDead: boolean }
+    | undefined;
 
   constructor(
     context: NodeContext,
@@ -68,6 +83,11 @@ export class SimulatedNode {
     return this.#running !== undefined;
   }
 
+  /** Its files are still open. */
+  get isStopping(): boolean {
+    return this.#stopping > 0;
+  }
+
   get store(): Store {
     assert(this.#running !== undefined, `${this.name} is running`);
     return this.#running.store;
@@ -81,7 +101,7 @@ export class SimulatedNode {
   start(peers: readonly SimulatedNode[]): void {
     const { net, clock, random, formation, onFatal } = this.#context;
     this.#peers = peers;
-    const ownClock = clock.skewed(this.#skewMs);
+    const ownClock = clock.skewed(() => this.#skewMs);
     const store = Store.open({
       path: this.path,
       nodeName: this.name,
@@ -123,17 +143,34 @@ export class SimulatedNode {
       const hosts = [{ host: peer.host, port: PORT }];
       coordinator.handle("static", { kind: "seen", peer: { identity, hosts } });
     }
-    this.#running = { store, coordinator, endpoint };
+    this.#running = { store, coordinator, endpoint, isDead: false };
   }
 
-  /** As a power cut does it, except that what waits is still committed: nobody is told goodbye. */
+  /** As a power cut does it: what was not committed is gone, and nobody is told goodbye. */
   crash(): void {
     const running = this.#running;
     if (running === undefined) return;
     this.#running = undefined;
+    running.isDead = true;
     running.endpoint.crash();
+    const files = this.#filesNow();
+    const json = new Map(this.#json);
     running.store.close();
     void running.coordinator.close();
+    // The store has committed what still waited; a power cut would not have let it.
+    this.#putFiles(files);
+    this.#json.clear();
+    for (const [key, shown] of json) this.#json.set(key, shown);
+  }
+
+  #filesNow(): ReadonlyMap<string, Uint8Array> {
+    const paths = FILES.map((suffix) => `${this.path}${suffix}`).filter((path) => existsSync(path));
+    return new Map(paths.map((path) => [path, readFileSync(path)]));
+  }
+
+  #putFiles(files: ReadonlyMap<string, Uint8Array>): void {
+    for (const suffix of FILES) rmSync(`${this.path}${suffix}`, { force: true });
+    for (const [path, bytes] of files) writeFileSync(path, bytes);
   }
 
   /** As SIGTERM does it. */
@@ -141,13 +178,43 @@ export class SimulatedNode {
     const running = this.#running;
     if (running === undefined) return;
     this.#running = undefined;
+    this.#stopping += 1;
     await running.coordinator.close();
     await running.endpoint.close();
     running.store.close();
+    this.#stopping -= 1;
   }
 
   restart(): void {
     this.start(this.#peers);
+  }
+
+  /** The node's clock is set, forwards or backwards. */
+  setClock(skewMs: number): void {
+    this.#skewMs = skewMs;
+  }
+
+  /** A copy of the directory of a node that is not running, and what its documents knew. */
+  backUp(): Backup {
+    assert(!this.isRunning, `${this.name} is stopped before it is copied`);
+    const seen = new Map<string, bigint>();
+    for (const [key, checker] of this.#context.checkers) seen.set(key, checker.seenBy(this.index));
+    const files = [...this.#filesNow()].map(([path, bytes]) => ({
+      suffix: path.slice(this.path.length),
+      bytes,
+    }));
+    return { files, seen, json: new Map(this.#json) };
+  }
+
+  /** The directory becomes the copy: of this node, or of another one. */
+  restoreFrom({ files, seen, json }: Backup): void {
+    assert(!this.isRunning, `${this.name} is stopped before its directory is replaced`);
+    this.#putFiles(new Map(files.map(({ suffix, bytes }) => [`${this.path}${suffix}`, bytes])));
+    this.#json.clear();
+    for (const [key, shown] of json) this.#json.set(key, shown);
+    for (const [key, checker] of this.#context.checkers) {
+      checker.replaced(this.index, seen.get(key) ?? 0n);
+    }
   }
 
   get(key: string): Seen {
@@ -157,6 +224,7 @@ export class SimulatedNode {
   /** Writes, and tells the judge once it is acknowledged. */
   async write(key: string, operation: Operation): Promise<void> {
     const { store } = this;
+    const running = this.#running;
     const content =
       operation.kind === "delete"
         ? ({ kind: "delete", reason: "" } as const)
@@ -165,6 +233,8 @@ export class SimulatedNode {
       key: parseDocumentKey(key),
       operation: content,
     });
+    // Its process died before it could answer.
+    if (running?.isDead === true) return;
     const after = document.deleted ? undefined : (JSON.parse(document.json) as Seen);
     const before = outcome === "unchanged" ? after : this.#jsonBefore.get(key);
     this.#context.checkers.get(key)?.acknowledged(this.index, operation, before, after);

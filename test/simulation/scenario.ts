@@ -3,7 +3,7 @@
 import type { Operation } from "../../scripts/model/checker.ts";
 import { Random } from "../../scripts/model/random.ts";
 import { parseDocumentKey } from "../../src/store/document-key.ts";
-import type { SimulatedNode } from "./node.ts";
+import type { Backup, SimulatedNode } from "./node.ts";
 import { World } from "./world.ts";
 
 export interface ScenarioResult {
@@ -12,18 +12,24 @@ export interface ScenarioResult {
   readonly writes: number;
   /** Virtual ms from the healing of the network to equal, quiet nodes. */
   readonly settleMs: number;
+  /** Directories that were replaced by older ones or by others'. */
+  readonly restores: number;
+  /** Of all traffic. */
+  readonly trace: string;
 }
 
 const KEYS = ["tracks:1", "tracks:2", "notes:1", "notes:2"];
 const FIELDS = ["a", "b", "c"];
-const NAMES = ["ann", "bob", "cid", "dan", "eve"];
-const STEPS = 24;
+const NAMES = ["ann", "bob", "cid", "dan", "eve", "fay", "gil", "hal"];
+const STEPS = 36;
 const SKEW_MS_MAX = 3 * 60_000;
 
 class Scenario {
   readonly #world: World;
   readonly #random: Random;
   #values = 0;
+  restores = 0;
+  readonly #backups: { readonly of: SimulatedNode; readonly backup: Backup }[] = [];
 
   constructor(world: World, random: Random) {
     this.#world = world;
@@ -44,21 +50,43 @@ class Scenario {
     const dice = random.below(100);
     const [node] = random.shuffle(world.running);
     const other = random.pick(world.nodes);
-    if (node === undefined || dice >= 92) this.#restartOne();
-    else if (dice < 62) this.#writeSome(node);
-    else if (dice < 74) {
+    if (node === undefined || dice >= 88) this.#restartOne();
+    else if (dice < 55) this.#writeSome(node);
+    else if (dice < 65) {
       if (node !== other) world.cut(node.name, other.name);
-    } else if (dice < 82) {
+    } else if (dice < 73) {
       if (node !== other) world.heal(node.name, other.name);
-    } else if (dice < 84) this.#flood(node);
-    else if (dice < 88) node.crash();
+    } else if (dice < 75) this.#flood(node);
+    else if (dice < 77) node.setClock(this.#skewMs());
+    else if (dice < 85) this.#crash(node);
     else void node.stop();
   }
 
   #restartOne(): void {
     const stopped = this.#world.nodes.filter((node) => !node.isRunning);
     const [node] = this.#random.shuffle(stopped);
-    if (node !== undefined) tryRestart(node);
+    if (node === undefined) return;
+    if (this.#random.chance(60)) this.#replaceDirectory(node);
+    if (this.#random.chance(25)) node.setClock(this.#skewMs());
+    tryRestart(node);
+  }
+
+  #crash(node: SimulatedNode): void {
+    node.crash();
+    if (this.#random.chance(50)) this.#backups.push({ of: node, backup: node.backUp() });
+  }
+
+  /** A copy is put back: where it came from, or, more rarely, under another name. */
+  #replaceDirectory(node: SimulatedNode): void {
+    const fitting = this.#backups.filter(({ of }) => of === node || this.#random.chance(20));
+    // One that is still stopping has its files open.
+    if (fitting.length === 0 || node.isStopping) return;
+    node.restoreFrom(this.#random.pick(fitting).backup);
+    this.restores += 1;
+  }
+
+  #skewMs(): number {
+    return this.#random.below(2 * SKEW_MS_MAX + 1) - SKEW_MS_MAX;
   }
 
   #writeSome(node: SimulatedNode): void {
@@ -112,21 +140,33 @@ function tryRestart(node: SimulatedNode): boolean {
 function worldOf(seed: number, random: Random): World {
   return new World({
     seed,
-    nodes: NAMES.slice(0, 2 + random.below(4)),
+    nodes: NAMES.slice(0, 2 + random.below(random.chance(20) ? 7 : 4)),
     shape: random.chance(70) ? "mesh" : "row",
     latencyMs: random.pick([0.2, 5, 60]),
-    bytesPerMs: random.pick([50, 1_000, 10_000]),
+    bytesPerMs: random.pick([200, 1_000, 10_000]),
     skewMsMax: SKEW_MS_MAX,
     keys: KEYS,
     hasFiles: true,
   });
 }
 
+/** Some pairs of nodes have a path of their own: slow, far, or full of losses. */
+function layPaths(world: World, random: Random): void {
+  const worst = [{ bytesPerMs: 20 }, { latencyMs: 600 }, { lossPercent: 20 }];
+  for (const a of world.nodes) {
+    for (const b of world.nodes) {
+      if (a.index < b.index && random.chance(15)) world.net.setPath(a.id, b.id, random.pick(worst));
+    }
+  }
+}
+
 export async function runScenario(seed: number): Promise<ScenarioResult> {
   const random = new Random(seed ^ 0x5eed);
   await using world = worldOf(seed, random);
+  layPaths(world, random);
   await world.clock.advance(random.pick([0, 20, 1_000]));
-  await new Scenario(world, random).run();
+  const scenario = new Scenario(world, random);
+  await scenario.run();
   world.healAll();
   while (world.running.length < world.nodes.length) {
     for (const node of world.nodes) if (!node.isRunning) tryRestart(node);
@@ -135,5 +175,7 @@ export async function runScenario(seed: number): Promise<ScenarioResult> {
   const settleMs = await world.settled();
   const atRest = await world.bytesAtRest();
   if (atRest > 0) world.failures.push(`${atRest} bytes passed while nobody wrote anything`);
-  return { seed, complaints: world.judge(), writes: world.writeCount, settleMs };
+  const { restores } = scenario;
+  const { trace } = world.net;
+  return { seed, complaints: world.judge(), writes: world.writeCount, settleMs, restores, trace };
 }

@@ -26,7 +26,7 @@ export interface WorldOptions {
 }
 
 const SECRET = new Secret(new Uint8Array(32).fill(7));
-const SETTLE_MS_MAX = 180_000;
+const SETTLE_MS_MAX = 600_000;
 /** For what follows an agreement: names of neighbours, changes that were held back. */
 const COME_TO_REST_MS = 5_000;
 const QUIET_MS = 60_000;

@@ -41,10 +41,10 @@ export class VirtualClock implements Clock {
     this.after(0, run);
   }
 
-  /** The same timers under a wall clock that is wrong by `skewMs`. */
-  skewed(skewMs: number): Clock {
+  /** The same timers under a wall clock that is wrong by what `skewMs` says then. */
+  skewed(skewMs: () => number): Clock {
     return {
-      now: () => this.now() + skewMs,
+      now: () => this.now() + skewMs(),
       monotonic: () => this.monotonic(),
       after: (delayMs, run) => this.after(delayMs, run),
       soon: (run) => this.soon(run),

@@ -63,7 +63,7 @@ function world(options: WorldOptions = {}) {
   const clock = new VirtualClock();
   let lookedMs = 0;
   const ticking: Clock = {
-    ...clock.skewed(0),
+    ...clock.skewed(() => 0),
     monotonic: () => {
       lookedMs += options.msPerLook ?? 0;
       return clock.monotonic() + lookedMs;
