@@ -19,6 +19,7 @@ import { Coordinator } from "../../src/sync/coordinator.ts";
 import { ALPN_NATIVE } from "../../src/wire/hello.ts";
 import type { MemoryEndpoint, MemoryNet } from "../support/memory-network.ts";
 import type { VirtualClock } from "../support/virtual-clock.ts";
+import type { Sabotage } from "./sabotage.ts";
 
 const PORT = 11204;
 /** Endings of a database's files. */
@@ -31,6 +32,7 @@ export interface NodeContext {
   readonly clock: VirtualClock;
   readonly random: Random;
   readonly formation: Formation;
+  readonly sabotage: Sabotage | undefined;
   readonly checkers: ReadonlyMap<string, DocumentChecker>;
   /** What each state of each document, by key and hash, knew of the writes. */
   readonly known: Map<string, bigint>;
@@ -251,13 +253,13 @@ export class SimulatedNode {
 
   /** The store, with an ear at its merges: what came in tells what this node has seen. */
   #watched(store: Store): Store {
+    const { sabotage, random } = this.#context;
+    const merge = sabotage?.merge(store, random) ?? store.merge.bind(store);
     return new Proxy(store, {
       get: (target, name) => {
         if (name === "merge") {
           return (incoming: IncomingState, origin: string) =>
-            target
-              .merge(incoming, origin)
-              .then((outcome) => this.#merged(target, incoming, outcome));
+            merge(incoming, origin).then((outcome) => this.#merged(target, incoming, outcome));
         }
         const member: unknown = Reflect.get(target, name, target);
         return typeof member === "function" ? member.bind(target) : member;

@@ -4,6 +4,7 @@ import type { Operation } from "../../scripts/model/checker.ts";
 import { Random } from "../../scripts/model/random.ts";
 import { parseDocumentKey } from "../../src/store/document-key.ts";
 import type { Backup, SimulatedNode } from "./node.ts";
+import type { Sabotage } from "./sabotage.ts";
 import { World } from "./world.ts";
 
 export interface ScenarioResult {
@@ -137,7 +138,7 @@ function tryRestart(node: SimulatedNode): boolean {
   }
 }
 
-function worldOf(seed: number, random: Random): World {
+function worldOf(seed: number, random: Random, sabotage: Sabotage | undefined): World {
   return new World({
     seed,
     nodes: NAMES.slice(0, 2 + random.below(random.chance(20) ? 7 : 4)),
@@ -147,6 +148,7 @@ function worldOf(seed: number, random: Random): World {
     skewMsMax: SKEW_MS_MAX,
     keys: KEYS,
     hasFiles: true,
+    sabotage,
   });
 }
 
@@ -160,9 +162,9 @@ function layPaths(world: World, random: Random): void {
   }
 }
 
-export async function runScenario(seed: number): Promise<ScenarioResult> {
+export async function runScenario(seed: number, sabotage?: Sabotage): Promise<ScenarioResult> {
   const random = new Random(seed ^ 0x5eed);
-  await using world = worldOf(seed, random);
+  await using world = worldOf(seed, random, sabotage);
   layPaths(world, random);
   await world.clock.advance(random.pick([0, 20, 1_000]));
   const scenario = new Scenario(world, random);

@@ -10,6 +10,7 @@ import { MemoryNet } from "../support/memory-network.ts";
 import { tempFolder } from "../support/temp-folder.ts";
 import { VirtualClock } from "../support/virtual-clock.ts";
 import { SimulatedNode } from "./node.ts";
+import type { Sabotage } from "./sabotage.ts";
 
 export interface WorldOptions {
   readonly seed: number;
@@ -21,6 +22,8 @@ export interface WorldOptions {
   readonly skewMsMax?: number;
   /** Documents that the judge follows; their fields are numbers. */
   readonly keys?: readonly string[];
+  /** A rule that is broken on purpose. */
+  readonly sabotage?: Sabotage | undefined;
   /** Stores on files, so that nodes can restart. */
   readonly hasFiles?: boolean;
 }
@@ -58,6 +61,7 @@ export class World implements AsyncDisposable {
       clock,
       random,
       formation: new Formation([SECRET]),
+      sabotage: options.sabotage,
       checkers: this.#checkers,
       known: new Map<string, bigint>(),
       onFatal: (node: string, message: string) => this.failures.push(`${node}: ${message}`),

@@ -1,12 +1,14 @@
-// Real stores and coordinators in seeded worlds: 120 seeds here by default, 1,000 in the full run
+// Real stores and coordinators in seeded worlds: 80 seeds here by default, 1,000 in the full run
 // (PEAT_TEST_FULL=1); any number by `bun run simulate`.
 import { describe, expect, test } from "bun:test";
 import { parseDocumentKey } from "../../src/store/document-key.ts";
 import { tamper } from "../support/file-store.ts";
+import { SABOTAGES } from "./sabotage.ts";
 import { runScenario } from "./scenario.ts";
 import { simulate } from "./world.ts";
 
-const SEEDS = process.env["PEAT_TEST_FULL"] === "1" ? 1_000 : 120;
+const SABOTAGE_SEEDS = 60;
+const SEEDS = process.env["PEAT_TEST_FULL"] === "1" ? 1_000 : 80;
 
 test(`whatever happens in ${SEEDS} worlds: nodes at rest are equal, silent, and have lost nothing`, async () => {
   const failures: string[] = [];
@@ -16,6 +18,18 @@ test(`whatever happens in ${SEEDS} worlds: nodes at rest are equal, silent, and 
   }
   expect(failures).toEqual([]);
 }, 300_000);
+
+describe("the judge finds out when", () => {
+  for (const sabotage of SABOTAGES) {
+    test(sabotage.name, async () => {
+      const complaints: string[] = [];
+      for (let seed = 1; complaints.length === 0 && seed <= SABOTAGE_SEEDS; seed += 1) {
+        complaints.push(...(await runScenario(seed, sabotage)).complaints);
+      }
+      expect(complaints).not.toBeEmpty();
+    }, 60_000);
+  }
+});
 
 test("a seed names everything that happens", async () => {
   expect(await runScenario(4)).toEqual(await runScenario(4));
