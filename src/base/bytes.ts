@@ -211,6 +211,21 @@ export class ByteWriter {
     return this.u32(value.length).bytes(value);
   }
 
+  /** Unsigned LEB128, seven bits to a byte, the lowest first. */
+  uleb(value: number): this {
+    let rest = value;
+    for (; rest >= 0x80; rest = Math.floor(rest / 0x80)) this.u8((rest % 0x80) | 0x80);
+    return this.u8(rest);
+  }
+
+  /** Signed LEB128, as short as it can be. */
+  sleb(value: number | bigint): this {
+    if (typeof value === "number" && value >= -0x40 && value < 0x40) return this.u8(value & 0x7f);
+    let rest = BigInt(value);
+    for (; rest < -0x40n || rest >= 0x40n; rest >>= 7n) this.u8(Number(rest & 0x7fn) | 0x80);
+    return this.u8(Number(rest & 0x7fn));
+  }
+
   /** What was written, without copying; the writer is not used afterwards. */
   finish(): Uint8Array {
     return this.#bytes.subarray(0, this.#length);
