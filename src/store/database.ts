@@ -4,12 +4,13 @@ import { Fault, messageOf } from "../base/faults.ts";
 import { getLog } from "../base/log.ts";
 import type { DocumentKey } from "./document-key.ts";
 import { checkIntegrity } from "./integrity.ts";
+import { RENDERING_SCHEMA, RenderingTable } from "./rendering-table.ts";
 import { damagedFile, toStorageFault } from "./storage-fault.ts";
 import { bucketOf } from "./sums.ts";
 
 const log = getLog("peat_mesh::storage::automerge_store");
 
-const SCHEMA_VERSION = 1;
+const SCHEMA_VERSION = 2;
 /** "peat" in ASCII: tells our files from other SQLite databases. */
 const APPLICATION_ID = 0x70656174;
 
@@ -43,7 +44,7 @@ const SCHEMA = `
   CREATE TABLE documents (
     seq INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE, bucket INTEGER NOT NULL,
     deleted INTEGER NOT NULL, state BLOB NOT NULL, json TEXT, hash TEXT NOT NULL,
-    written_at INTEGER NOT NULL, checksum INTEGER NOT NULL, rendering BLOB
+    written_at INTEGER NOT NULL, checksum INTEGER NOT NULL
   );
   CREATE INDEX documents_by_bucket ON documents (bucket, key, hash, deleted);
   CREATE TABLE stubs (key_hash BLOB PRIMARY KEY, life INTEGER NOT NULL, until INTEGER NOT NULL)
@@ -55,6 +56,7 @@ const SCHEMA = `
     id INTEGER PRIMARY KEY, at INTEGER NOT NULL, why TEXT NOT NULL, key TEXT NOT NULL,
     state BLOB, json TEXT, hash TEXT
   );
+  ${RENDERING_SCHEMA}
 `;
 
 type RawRow = {
@@ -143,12 +145,14 @@ const SEQ_MAX = 2 ** 51;
 
 export class Database {
   readonly path: string;
+  readonly renderings: RenderingTable;
   readonly #sqlite: Sqlite;
   readonly #onFailure: (fault: Fault) => void;
 
   private constructor(sqlite: Sqlite, { path, onFailure }: DatabaseOptions) {
     this.#sqlite = sqlite;
     this.path = path;
+    this.renderings = new RenderingTable(sqlite);
     this.#onFailure = onFailure ?? (() => undefined);
   }
 
@@ -347,7 +351,7 @@ const UPSERT = `
   VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
   ON CONFLICT (key) DO UPDATE SET seq = excluded.seq, deleted = excluded.deleted,
     state = excluded.state, json = excluded.json, hash = excluded.hash,
-    written_at = excluded.written_at, checksum = excluded.checksum, rendering = NULL`;
+    written_at = excluded.written_at, checksum = excluded.checksum`;
 
 function prepare(sqlite: Sqlite, options: DatabaseOptions): void {
   sqlite.exec("PRAGMA busy_timeout = 0");
@@ -384,4 +388,7 @@ function prepare(sqlite: Sqlite, options: DatabaseOptions): void {
   }
   // Takes the lock now: a second process must be refused at its start, not at its first write.
   sqlite.exec("BEGIN IMMEDIATE; COMMIT");
+  if (version === 1) {
+    sqlite.exec(`BEGIN IMMEDIATE; ${RENDERING_SCHEMA} PRAGMA user_version = 2; COMMIT`);
+  }
 }

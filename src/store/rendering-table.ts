@@ -45,23 +45,28 @@ export interface RenderingUpdate {
   readonly added: readonly RenderingPart[];
 }
 
-/** A version to be rendered, or one that ends its document's rendering. */
-export interface Version {
+/** A commit of which the renderings may not know yet. */
+export interface RenderableCommit {
   readonly seq: number;
   readonly key: DocumentKey;
-  /** Encoded State. */
-  readonly state: Uint8Array;
-  /** Ms since the Unix epoch. */
-  readonly at: number;
+  /** Whether the document keeps its whole history itself. */
+  readonly isHistory: boolean;
 }
 
 export type RenderingSize = Pick<StoredRendering, "key" | "bytes" | "parts">;
 
 const RENDERED_SEQ = "rendered_seq";
-/** First byte of an encoded state of a document with its whole history: those have no rendering. */
+/** First byte of the encoded state of a document with its whole history. */
 const HISTORY_TAG = "x'01'";
 
-type RawPart = { part: number; at: number; chunks: Uint8Array; state: Uint8Array | null };
+type RawPart = { part: number; at: number; chunks: unknown; state: unknown };
+
+const NO_BYTES = new Uint8Array(0);
+
+/** Damage may change a value's type, too. */
+function bytesOf(value: unknown): Uint8Array | undefined {
+  return value instanceof Uint8Array ? value : undefined;
+}
 
 /** Throws what SQLite throws. */
 export class RenderingTable {
@@ -76,14 +81,16 @@ export class RenderingTable {
     const query = this.#sqlite.query<{ value: string }, [string]>(
       "SELECT value FROM meta WHERE name = ?",
     );
-    return Number(query.get(RENDERED_SEQ)?.value ?? 0);
+    // A number that damage made nothing of: all are looked at again.
+    return Number(query.get(RENDERED_SEQ)?.value) || 0;
   }
 
   find(key: DocumentKey): StoredRendering | undefined {
     const query = this.#sqlite.query<StoredRendering, [string]>(
       "SELECT key, tip, bytes, parts FROM renderings WHERE key = ?",
     );
-    return query.get(key) ?? undefined;
+    const raw = query.get(key);
+    return raw === null ? undefined : { ...raw, tip: bytesOf(raw.tip) ?? NO_BYTES };
   }
 
   /** Parts of one document with their numbers, those after `after`. */
@@ -91,7 +98,11 @@ export class RenderingTable {
     const query = this.#sqlite.query<RawPart, [string, number, number]>(
       "SELECT part, at, chunks, state FROM rendering_parts WHERE key = ? AND part > ? ORDER BY part LIMIT ?",
     );
-    return query.all(key, after, limit).map((raw) => ({ ...raw, state: raw.state ?? undefined }));
+    return query.all(key, after, limit).map((raw) => ({
+      ...raw,
+      chunks: bytesOf(raw.chunks) ?? NO_BYTES,
+      state: bytesOf(raw.state),
+    }));
   }
 
   /** Number of the last part that was committed before `at`; undefined when there is none. */
@@ -115,22 +126,16 @@ export class RenderingTable {
     return this.#sqlite.query("SELECT 1 FROM documents WHERE key = ?").get(key) !== null;
   }
 
-  /** The newest version of documents without history that were committed after `seq`, in that order. */
-  versionsSince(seq: number, limit: number): Version[] {
-    const query = this.#sqlite.query<Version, [number, number]>(
-      `SELECT seq, key, state, written_at AS at FROM documents
-       WHERE seq > ? AND substr(state, 1, 1) <> ${HISTORY_TAG} ORDER BY seq LIMIT ?`,
+  /** What was committed after `seq`, in that order; of each document its newest commit only. */
+  committedSince(seq: number, limit: number): RenderableCommit[] {
+    const query = this.#sqlite.query<
+      { seq: number; key: DocumentKey; isHistory: number },
+      [number, number]
+    >(
+      `SELECT seq, key, substr(state, 1, 1) = ${HISTORY_TAG} AS isHistory FROM documents
+       WHERE seq > ? ORDER BY seq LIMIT ?`,
     );
-    return query.all(seq, limit);
-  }
-
-  /** Drops renderings of documents that were committed after `seq` and have come to keep their history. */
-  dropOfHistories(seq: number): void {
-    const query = this.#sqlite.query<{ key: DocumentKey }, [number]>(
-      `SELECT key FROM documents WHERE seq > ? AND substr(state, 1, 1) = ${HISTORY_TAG}
-       AND key IN (SELECT key FROM renderings)`,
-    );
-    this.write({ updates: [], dropped: query.all(seq).map(({ key }) => key) });
+    return query.all(seq, limit).map((raw) => ({ ...raw, isHistory: raw.isHistory === 1 }));
   }
 
   /** One transaction. */
@@ -160,7 +165,9 @@ export class RenderingTable {
     this.#sqlite
       .query("INSERT OR REPLACE INTO renderings VALUES (?, ?, ?, ?)")
       .run(key, tip, bytes, parts);
-    const insert = this.#sqlite.query("INSERT INTO rendering_parts VALUES (?, ?, ?, ?, ?)");
+    const insert = this.#sqlite.query(
+      "INSERT OR REPLACE INTO rendering_parts VALUES (?, ?, ?, ?, ?)",
+    );
     for (const [index, { at, chunks, state }] of added.entries()) {
       insert.run(key, parts - added.length + index, at, chunks, state ?? null);
     }

@@ -1,8 +1,8 @@
 // The Automerge bytes that stand beside a latest document: its writes as changes, each after the one before. They
 // are this node's own (no other node's rendering is ever merged into them) and follow from the states alone.
 //
-//   tip = u8 1 || u32 life || stamp floor || head [32] || u64 lastOp || author || starts || actors
-//         || u32 fields x field                                            integers big-endian
+//   tip = u8 1 || u32 life || starts || actors || stamp floor || head [32] || u64 lastOp || author
+//         || u32 fields x field || u32 CRC-32 of all before                 integers big-endian
 //   author = start [16] || actor [16] || u64 seq
 //   starts, actors = u16 count x [16]
 //   field  = u16 length || name || stamp || u32 text || u64 counter || u16 index into actors
@@ -195,12 +195,19 @@ export function encodeTip(tip: Tip): Uint8Array {
     const { counter, actor } = field.operation ?? { counter: 0, actor: tip.author.actor };
     writer.u64(counter).u16(actorAt.get(actor) ?? 0);
   }
-  return writer.finish();
+  const content = writer.finish();
+  return new ByteWriter(content.length + 4).bytes(content).u32(Bun.hash.crc32(content)).finish();
 }
+
+const CHECKSUM_BYTES = 4;
 
 /** Fault `wire_invalid` for bytes that no encodeTip made. */
 export function decodeTip(bytes: Uint8Array): Tip {
-  const reader = new ByteReader(bytes);
+  const content = bytes.subarray(0, -CHECKSUM_BYTES);
+  if (new ByteReader(bytes.subarray(content.length)).u32() !== Bun.hash.crc32(content)) {
+    throw new Fault("wire_invalid", "checksum of a rendering is wrong");
+  }
+  const reader = new ByteReader(content);
   const form = reader.u8();
   if (form !== TIP_FORM) throw new Fault("wire_invalid", `rendering of unknown form ${form}`);
   const life = reader.u32();

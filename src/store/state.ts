@@ -119,6 +119,11 @@ function prefixed16(name: string): Uint8Array {
   return new ByteWriter(name.length + 8).text16(name).finish();
 }
 
+/** Whether an encoded state is that of a document that is alive and keeps its whole history. */
+export function isHistoryState(encoded: Uint8Array): boolean {
+  return encoded[0] === TAG.history;
+}
+
 /** The life in the first bytes of a state that may be damaged; undefined where there can't be one. */
 export function readLife(bytes: Uint8Array): number | undefined {
   if (bytes.length < 5) return undefined;

@@ -21,6 +21,7 @@ import {
   type WriteRequest,
   type WriteResult,
 } from "./precondition.ts";
+import { Renderings } from "./renderings.ts";
 import { newStartId, Stamper, type StartId } from "./stamp.ts";
 import { decodeState, encodeState, type StateHash } from "./state.ts";
 import { toStorageFault } from "./storage-fault.ts";
@@ -48,6 +49,7 @@ export type { IncomingState, MergeOutcome } from "./write-group.ts";
 export class Store {
   readonly start: StartId;
   readonly storeId: string;
+  readonly renderings: Renderings;
   readonly #options: StoreOptions;
   readonly #database: Database;
   readonly #cache: CrdtCache;
@@ -78,6 +80,8 @@ export class Store {
     this.#tally = new Tally(database);
     const wake = () => this.#schedule();
     this.#damage = new Damage({ database, cache: this.#cache, clock: options.clock, wake });
+    const onBug = (error: unknown) => this.#reportFailure(error);
+    this.renderings = new Renderings({ ...options, database, start: this.start, onBug });
   }
 
   /** Faults: storage_locked, storage_unusable. */
@@ -104,6 +108,7 @@ export class Store {
     this.#waiting.refuseMerges();
     while (!this.#waiting.isEmpty) this.#commitGroup();
     this.#isClosed = true;
+    this.renderings.close();
     this.#feed.close();
     this.#cache.clear();
     this.#database.close();
@@ -355,6 +360,7 @@ export class Store {
     if (damaged.length > 0) this.#tally.recount();
     else
       for (const [index, row] of rows.entries()) this.#tally.replace(changed[index]?.before, row);
+    this.renderings.committed(rows.map((row, i) => ({ row, before: changed[i]?.before })));
     this.#publish(changed, rows);
     this.#damage.committed(damaged, changed);
   }

@@ -45,7 +45,7 @@ describe("opening", () => {
     expect(faultOf(path)).toBe("opened");
     expect(faultOf(path)).toBe("opened");
     expect(pragma(path, "application_id")).toBe(0x70656174);
-    expect(pragma(path, "user_version")).toBe(1);
+    expect(pragma(path, "user_version")).toBe(2);
     expect(pragma(path, "journal_mode")).toBe("wal");
   });
 
@@ -54,10 +54,10 @@ describe("opening", () => {
     const path = folder.file("peat.db");
     faultOf(path);
     const sqlite = new Sqlite(path);
-    sqlite.exec("PRAGMA user_version = 2");
+    sqlite.exec("PRAGMA user_version = 3");
     sqlite.close();
     expect(faultOf(path)).toContain("storage_unusable");
-    expect(faultOf(path)).toContain("schema 2, this one knows 1");
+    expect(faultOf(path)).toContain("schema 3, this one knows 2");
   });
 
   test("a database of another program is refused and left as it was", () => {

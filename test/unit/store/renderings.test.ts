@@ -1,0 +1,328 @@
+// What stands beside latest documents on disk: grown by one change per write, late but never wrong, found again
+// after a restart, gone with its document.
+import { Database as Sqlite } from "bun:sqlite";
+import { afterEach, describe, expect, spyOn, test } from "bun:test";
+import { decodeChange } from "@automerge/automerge";
+import { CollectionPolicies, NO_CHOICES } from "../../../src/store/collection-policies.ts";
+import { HistoryDocument } from "../../../src/store/history.ts";
+import type { Store } from "../../../src/store/store.ts";
+import type { StoreOptions } from "../../../src/store/store-options.ts";
+import { openFileStore, tamper } from "../../support/file-store.ts";
+import { key, put, read, remove } from "../../support/memory-store.ts";
+import { startId } from "../../support/states.ts";
+import { tempFolder } from "../../support/temp-folder.ts";
+import { VirtualClock } from "../../support/virtual-clock.ts";
+
+/** By then everything that was committed is rendered. */
+const RENDERED_MS = 10_000;
+
+/** A node under virtual time that can restart. */
+class Node implements AsyncDisposable {
+  readonly clock = new VirtualClock();
+  readonly path: string;
+  readonly #folder = tempFolder({ isInMemory: true });
+  readonly #options: Partial<StoreOptions>;
+  store: Store;
+
+  constructor(options: Partial<StoreOptions> = {}) {
+    this.path = this.#folder.file("peat.db");
+    this.#options = options;
+    this.store = this.#open();
+  }
+
+  #open(): Store {
+    return openFileStore(this.path, { clock: this.clock, ...this.#options }).store;
+  }
+
+  async #answer<T>(answer: Promise<T>): Promise<T> {
+    await this.clock.advance(1);
+    return await answer;
+  }
+
+  put(name: string, value: object) {
+    return this.#answer(put(this.store, name, value));
+  }
+
+  patch(name: string, value: object) {
+    const operation = { kind: "patch", body: JSON.stringify(value) } as const;
+    return this.#answer(this.store.write({ key: key(name), operation }));
+  }
+
+  remove(name: string) {
+    return this.#answer(remove(this.store, name));
+  }
+
+  /** A power cut: what waited in memory is lost. */
+  crash(tampering?: string): void {
+    const close = spyOn(this.store.renderings, "close").mockImplementation(() => undefined);
+    this.store.close();
+    close.mockRestore();
+    if (tampering !== undefined) tamper(this.path, tampering);
+    this.store = this.#open();
+  }
+
+  restart(): void {
+    this.store.close();
+    this.store = this.#open();
+  }
+
+  async rendered(): Promise<void> {
+    await this.clock.advance(RENDERED_MS);
+  }
+
+  changes(name: string) {
+    return changesOf(this.store, name);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.store.close();
+    this.#folder[Symbol.dispose]();
+  }
+}
+
+/** The rendering's changes, once Automerge has said that they are one document; undefined: there is none. */
+function changesOf(store: Store, name: string) {
+  const chunks = store.renderings.read(key(name));
+  if (chunks === undefined) return undefined;
+  const document = HistoryDocument.load(chunks, startId("9"));
+  expect(document?.printJson()).toBe(read(store, name) ?? "");
+  document?.free();
+  const changes: ReturnType<typeof decodeChange>[] = [];
+  for (let at = 0; at < chunks.length; ) {
+    const length = chunkLength(chunks, at);
+    changes.push(decodeChange(chunks.slice(at, at + length)));
+    at += length;
+  }
+  return changes;
+}
+
+/** Magic, checksum, type, then the length of the rest in LEB128. */
+function chunkLength(bytes: Uint8Array, from: number): number {
+  let at = from + 9;
+  let length = 0;
+  for (let shift = 0; ; shift += 7) {
+    const byte = bytes[at] ?? 0;
+    length += (byte & 0x7f) * 2 ** shift;
+    at += 1;
+    if (byte < 0x80) return at + length - from;
+  }
+}
+
+const nodes: Node[] = [];
+
+function open(options?: Partial<StoreOptions>): Node {
+  const node = new Node(options);
+  nodes.push(node);
+  return node;
+}
+
+afterEach(async () => {
+  for (const node of nodes.splice(0)) await node[Symbol.asyncDispose]();
+});
+
+describe("growing", () => {
+  test("every write is a change, at the time of its commit", async () => {
+    const node = open();
+    await node.put("tracks:1", { lat: 1, lon: 2.5 });
+    const times = [0];
+    for (let i = 0; i < 20; i += 1) {
+      await node.clock.advance(3_000 * (i % 3));
+      if (i % 2 === 0)
+        await node.patch("tracks:1", { lat: i, big: i === 4 ? [1, { a: null }] : 0 });
+      else await node.put("tracks:1", { lat: i + 0.1, text: "ü" });
+      times.push(Math.floor(node.clock.now() / 1000));
+    }
+    await node.rendered();
+    const changes = node.changes("tracks:1") ?? [];
+    expect(changes.length).toBe(21);
+    for (const [index, { time }] of changes.entries()) {
+      expect(Math.abs(time - (times[index] ?? -1))).toBeLessThanOrEqual(1);
+    }
+  });
+
+  test("what a peer sent is rendered like what was written here", async () => {
+    const [one, two] = [open(), open()];
+    await two.put("tracks:1", { a: 2, b: 2, c: 2 });
+    await one.clock.advance(1_000);
+    await one.put("tracks:1", { a: 1, b: 1 });
+    await one.patch("tracks:1", { b: 3 });
+    const state = one.store.stateFor(key("tracks:1"));
+    if (state === undefined) throw new Error("the document was written");
+    const merged = two.store.merge({ key: key("tracks:1"), ...state }, "one");
+    await two.clock.advance(1);
+    await merged;
+    await two.rendered();
+    // The replacement, as far as it still shows, and the patch after it.
+    expect(two.changes("tracks:1")?.length).toBe(3);
+    expect(read(two.store, "tracks:1")).toBe(read(one.store, "tracks:1"));
+  });
+
+  test("documents with their whole history have none", async () => {
+    const node = open();
+    await node.put("reports:1", { a: 1 });
+    await node.rendered();
+    expect(node.changes("reports:1")).toBeUndefined();
+  });
+
+  test("a thousand documents are rendered in small steps", async () => {
+    const node = open();
+    const writes = Array.from({ length: 1_000 }, (_, i) => put(node.store, `tracks:${i}`, { i }));
+    await node.clock.advance(40);
+    await Promise.all(writes);
+    expect(node.changes("tracks:999")).toBeUndefined();
+    await node.rendered();
+    for (let i = 0; i < 1_000; i += 1) expect(node.changes(`tracks:${i}`)?.length).toBe(1);
+  });
+
+  test("what the queue can't hold is read from the documents", async () => {
+    const node = open();
+    const text = "x".repeat(900_000);
+    const writes = Array.from({ length: 12 }, (_, i) =>
+      put(node.store, `tracks:${i}`, { text, i }),
+    );
+    await node.clock.advance(20);
+    await Promise.all(writes);
+    await node.rendered();
+    for (let i = 0; i < 12; i += 1) expect(node.changes(`tracks:${i}`)?.length).toBe(1);
+    await node.patch("tracks:3", { i: 99 });
+    await node.rendered();
+    expect(node.changes("tracks:3")?.length).toBe(2);
+  });
+});
+
+describe("with its document", () => {
+  test("a deleted document's goes, and a new life begins anew", async () => {
+    const node = open();
+    await node.put("tracks:1", { a: 1 });
+    await node.patch("tracks:1", { a: 2 });
+    await node.rendered();
+    await node.remove("tracks:1");
+    await node.rendered();
+    expect(node.changes("tracks:1")).toBeUndefined();
+    await node.put("tracks:1", { a: 3 });
+    await node.rendered();
+    expect(node.changes("tracks:1")?.length).toBe(1);
+  });
+
+  test("deleted and written again before it was rendered, it is of the new life only", async () => {
+    const node = open();
+    await node.put("tracks:1", { a: 1 });
+    await node.rendered();
+    await node.remove("tracks:1");
+    await node.put("tracks:1", { b: 1 });
+    await node.patch("tracks:1", { b: 2 });
+    await node.rendered();
+    expect(node.changes("tracks:1")?.length).toBe(2);
+  });
+
+  test("a document that a peer keeps with its history gives it up", async () => {
+    const node = open();
+    await node.put("tracks:1", { a: 1 });
+    await node.rendered();
+    expect(node.changes("tracks:1")?.length).toBe(1);
+    const modes = [{ collection: "tracks", mode: { kind: "FullHistory" } as const }];
+    const other = open({ policies: new CollectionPolicies({ ...NO_CHOICES, modes }) });
+    await other.put("tracks:1", { a: 2 });
+    const state = other.store.stateFor(key("tracks:1"));
+    if (state === undefined) throw new Error("the document was written");
+    const merged = node.store.merge({ key: key("tracks:1"), ...state }, "other");
+    await node.clock.advance(1);
+    await merged;
+    await node.rendered();
+    expect(node.changes("tracks:1")).toBeUndefined();
+  });
+
+  test("of a row that is gone nothing stays, and what waited does not bring it back", async () => {
+    const node = open();
+    await node.put("tracks:1", { a: 1 });
+    await node.rendered();
+    node.crash("DELETE FROM documents");
+    expect(node.store.renderings.read(key("tracks:1"))).toBeUndefined();
+    node.crash("UPDATE meta SET value = 0 WHERE name = 'rendered_seq'");
+    await node.rendered();
+    expect(node.store.renderings.read(key("tracks:1"))).toBeUndefined();
+  });
+});
+
+describe("after a restart", () => {
+  test("what waited at a stop is rendered, write by write", async () => {
+    const node = open();
+    for (let i = 0; i < 10; i += 1) await node.patch("tracks:1", { i });
+    node.restart();
+    expect(node.changes("tracks:1")?.length).toBe(10);
+    await node.patch("tracks:1", { i: 10 });
+    await node.rendered();
+    const changes = node.changes("tracks:1") ?? [];
+    expect(changes.length).toBe(11);
+    expect(new Set(changes.map(({ actor }) => actor)).size).toBe(3);
+  });
+
+  test("what a power cut took from memory is found again in the documents", async () => {
+    const node = open();
+    await node.put("tracks:1", { a: 1, b: 1 });
+    await node.rendered();
+    await node.patch("tracks:1", { a: 2 });
+    await node.patch("tracks:1", { a: 3 });
+    await node.patch("tracks:1", { b: 4 });
+    await node.put("tracks:2", {});
+    await node.remove("tracks:2");
+    await node.put("tracks:3", { c: 1 });
+    node.crash();
+    expect(node.store.renderings.read(key("tracks:3"))).toBeUndefined();
+    await node.rendered();
+    // One change per write that still shows: the first of the two of `a` does not.
+    expect(node.changes("tracks:1")?.length).toBe(3);
+    expect(node.changes("tracks:2")).toBeUndefined();
+    expect(node.changes("tracks:3")?.length).toBe(1);
+  });
+
+  test("a file of the first schema gets them for all its documents", async () => {
+    const node = open();
+    for (let i = 0; i < 200; i += 1) await node.put(`tracks:${i}`, { i });
+    await node.put("reports:1", { a: 1 });
+    node.crash(
+      `DROP TRIGGER rendering_goes_with_document; DROP TABLE renderings; DROP TABLE rendering_parts;
+       DELETE FROM meta WHERE name = 'rendered_seq'; ALTER TABLE documents ADD COLUMN rendering BLOB;
+       PRAGMA user_version = 1`,
+    );
+    await node.rendered();
+    for (let i = 0; i < 200; i += 1) expect(node.changes(`tracks:${i}`)?.length).toBe(1);
+    expect(node.changes("reports:1")).toBeUndefined();
+  });
+
+  test("one whose end the disk has damaged begins anew", async () => {
+    const node = open();
+    for (let i = 0; i < 5; i += 1) await node.patch("tracks:1", { i });
+    await node.rendered();
+    expect(node.changes("tracks:1")?.length).toBe(5);
+    node.crash("UPDATE renderings SET tip = substr(tip, 1, 40) || x'00' || substr(tip, 42)");
+    await node.patch("tracks:1", { i: 5 });
+    await node.rendered();
+    expect(node.changes("tracks:1")?.length).toBe(1);
+  });
+});
+
+test("on a full disk they fall behind without harm, and catch up when there is room", async () => {
+  const opened: Sqlite[] = [];
+  const { exec } = Sqlite.prototype;
+  const spy = spyOn(Sqlite.prototype, "exec").mockImplementation(function (this: Sqlite, ...args) {
+    opened.push(this);
+    return exec.apply(this, args);
+  });
+  const node = open();
+  spy.mockRestore();
+  const [sqlite] = opened;
+  await node.put("tracks:1", { a: 1 });
+  await node.rendered();
+  for (let i = 2; i < 6; i += 1) await node.put(`tracks:${i}`, { text: "x".repeat(50_000) });
+  await node.patch("tracks:1", { a: 2 });
+  // SQLite takes it for a full disk.
+  sqlite?.exec("PRAGMA max_page_count = 1");
+  await node.rendered();
+  expect(node.store.renderings.read(key("tracks:2"))).toBeUndefined();
+  expect(read(node.store, "tracks:1")).toBe('{"a":2}');
+  sqlite?.exec("PRAGMA max_page_count = 1000000");
+  await node.clock.advance(60_000);
+  for (let i = 2; i < 6; i += 1) expect(node.changes(`tracks:${i}`)?.length).toBe(1);
+  expect(node.changes("tracks:1")?.length).toBe(2);
+});
