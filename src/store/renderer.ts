@@ -41,7 +41,7 @@ const STEP_MS = 4;
 const FIRST_STEP_AFTER_MS = 50;
 const PAUSE_MS_MIN = 20;
 /** The pause after a step, in lengths of that step. */
-const PAUSE_SHARE = 9;
+const PAUSE_SHARE = 19;
 /** After a failed commit, as of a full disk. */
 const RETRY_MS = 30_000;
 /** How much of a stop is spent on what waits; the rest is found again at the next start. */
