@@ -4,6 +4,7 @@ import { getBackend, init } from "@automerge/automerge";
 import { concatBytes } from "../base/bytes.ts";
 import { Fault, messageOf } from "../base/faults.ts";
 import { compareText } from "../base/text.ts";
+import { checkChunks } from "./automerge-chunks.ts";
 import {
   type Backend,
   insertValue,
@@ -77,6 +78,7 @@ export class HistoryDocument {
    * (it would save them too) and must be freed. Fault `wire_invalid` for damaged bytes.
    */
   apply(chunks: Uint8Array): "complete" | "incomplete" {
+    checkChunks(chunks);
     try {
       this.#backend.loadIncremental(chunks);
     } catch (cause) {

@@ -8,6 +8,7 @@ import { compareText } from "../../../src/base/text.ts";
 import { HistoryDocument, headsOf, uniteHistories } from "../../../src/store/history.ts";
 import { parseJsonObject, printJson } from "../../../src/store/json.ts";
 import type { HistoryState } from "../../../src/store/state.ts";
+import { key, openMemoryStore, put, read } from "../../support/memory-store.ts";
 import { startId } from "../../support/states.ts";
 
 const TIME_MS = 1_800_000_000_000;
@@ -220,5 +221,50 @@ describe("union", () => {
     expect(rest.length).toBeLessThan(document.save().length);
     expect(loaded(concatBytes([before, rest])).printJson()).toBe('{"a":2}');
     expect(loaded(document.changesSince(["00".repeat(32)])).printJson()).toBe('{"a":2}');
+  });
+});
+
+describe("damaged chunks", () => {
+  // Magic, checksum, type, length, and too little behind them.
+  const cutOff = Uint8Array.of(0x85, 0x6f, 0x4a, 0x83, 1, 2, 3, 4, 1, 9, 9);
+
+  function chunks(): Uint8Array {
+    const document = written(['{"text":"one"}', '{"text":"two"}']);
+    const before = document.heads();
+    document.write(document.toJson(), parseJsonObject('{"text":"three"}'), TIME_MS);
+    const bytes = concatBytes([document.save(), document.changesSince(before)]);
+    document.free();
+    return bytes;
+  }
+
+  test("are refused wherever they are: Automerge would pass over them and over all that is behind them", () => {
+    const good = chunks();
+    loaded(good).free();
+    for (let at = 0; at < good.length; at += 1) {
+      const bad = good.slice();
+      bad[at] = (good[at] ?? 0) ^ 0x11;
+      expect(() => loaded(bad)).toThrow(Fault);
+    }
+    for (const tail of [cutOff, Uint8Array.of(0), cutOff.subarray(0, 9)]) {
+      expect(() => loaded(concatBytes([good, tail]))).toThrow(Fault);
+    }
+  });
+
+  test("of a peer are not kept: a local write behind them would be lost at the next load", async () => {
+    const [store, peer] = [openMemoryStore(), openMemoryStore({ nodeName: "node-b" })];
+    await put(peer, "notes:1", { n: 1 });
+    const sent = peer.stateFor(key("notes:1"));
+    if (sent === undefined) throw new Error("the peer has no such document");
+    const bytes = concatBytes([sent.bytes, cutOff]);
+    const merge = store.merge({ key: key("notes:1"), hash: sent.hash, bytes }, "node-b");
+    expect(merge).rejects.toThrow("history is damaged");
+    await store.merge({ key: key("notes:1"), ...sent }, "node-b");
+    await put(store, "notes:1", { n: 2 });
+    // As after a restart: loaded from what is stored.
+    store.releaseMemory();
+    await put(store, "notes:1", { n: 2, more: true });
+    expect(read(store, "notes:1")).toBe('{"more":true,"n":2}');
+    store.close();
+    peer.close();
   });
 });
