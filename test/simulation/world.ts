@@ -30,6 +30,8 @@ export interface WorldOptions {
 
 const SECRET = new Secret(new Uint8Array(32).fill(7));
 const SETTLE_MS_MAX = 600_000;
+/** Nodes that send so much after the last write will never come to rest. */
+const FRAMES_MAX = 5_000;
 /** For what follows an agreement: names of neighbours, changes that were held back. */
 const COME_TO_REST_MS = 5_000;
 const QUIET_MS = 60_000;
@@ -40,6 +42,7 @@ export class World implements AsyncDisposable {
   readonly net: MemoryNet;
   readonly nodes: readonly SimulatedNode[];
   readonly failures: string[] = [];
+  settleFrames = 0;
   readonly #checkers = new Map<string, DocumentChecker>();
   readonly #folder;
   readonly #shape: "mesh" | "row";
@@ -137,11 +140,20 @@ export class World implements AsyncDisposable {
   /** Until all running nodes are connected, hold the same, and have told each other so. Returns how long it took. */
   async settled(withinMs = SETTLE_MS_MAX): Promise<number> {
     const from = this.clock.monotonic();
+    const framesMax = this.net.traffic.frames + FRAMES_MAX;
     const isDone = () =>
       this.#writes.size === 0 && this.isConnected && this.isEqual && this.isQuiet;
-    if (await this.clock.advanceUntil(isDone, withinMs)) return this.clock.monotonic() - from;
-    this.failures.push(`not settled after ${withinMs} ms: ${this.#describe()}`);
-    return withinMs;
+    const isOver = () => isDone() || this.net.traffic.frames > framesMax;
+    await this.clock.advanceUntil(isOver, withinMs);
+    const tookMs = this.clock.monotonic() - from;
+    const frames = this.net.traffic.frames - framesMax + FRAMES_MAX;
+    this.settleFrames = frames;
+    if (!isDone()) {
+      this.failures.push(
+        `not settled after ${Math.round(tookMs)} ms and ${frames} frames: ${this.#describe()}`,
+      );
+    }
+    return tookMs;
   }
 
   #describe(): string {
