@@ -3,6 +3,7 @@ import { Database as Sqlite } from "bun:sqlite";
 import { Fault, messageOf } from "../base/faults.ts";
 import { getLog } from "../base/log.ts";
 import type { DocumentKey } from "./document-key.ts";
+import { GuestTable } from "./guest-table.ts";
 import { checkIntegrity } from "./integrity.ts";
 import { RENDERING_SCHEMA, RenderingTable } from "./rendering-table.ts";
 import { damagedFile, toStorageFault } from "./storage-fault.ts";
@@ -146,6 +147,7 @@ const SEQ_MAX = 2 ** 51;
 export class Database {
   readonly path: string;
   readonly renderings: RenderingTable;
+  readonly guests: GuestTable;
   readonly #sqlite: Sqlite;
   readonly #onFailure: (fault: Fault) => void;
 
@@ -154,6 +156,7 @@ export class Database {
     this.path = path;
     this.renderings = new RenderingTable(sqlite);
     this.#onFailure = onFailure ?? (() => undefined);
+    this.guests = new GuestTable(sqlite, { path, onFailure: this.#onFailure });
   }
 
   /** Faults: storage_locked, storage_unusable (damaged, not ours, from a later version). */

@@ -3,6 +3,7 @@
 import { toHex } from "../base/bytes.ts";
 import { Fault, messageOf } from "../base/faults.ts";
 import { getLog } from "../base/log.ts";
+import type { CollectionPolicies } from "./collection-policies.ts";
 import { CrdtCache } from "./crdt-cache.ts";
 import { Damage } from "./damage.ts";
 import { Database, isDamaged, type Leaf, type Row } from "./database.ts";
@@ -14,6 +15,7 @@ import {
   type Subscription,
   toStoredDocument,
 } from "./feed.ts";
+import type { GuestTable } from "./guest-table.ts";
 import type { HistoryDocument } from "./history.ts";
 import {
   checkPreconditions,
@@ -50,6 +52,8 @@ export class Store {
   readonly start: StartId;
   readonly storeId: string;
   readonly renderings: Renderings;
+  readonly policies: CollectionPolicies;
+  readonly guests: GuestTable;
   readonly #options: StoreOptions;
   readonly #database: Database;
   readonly #cache: CrdtCache;
@@ -68,6 +72,8 @@ export class Store {
     this.#options = options;
     this.#database = database;
     this.storeId = storeId;
+    this.policies = options.policies;
+    this.guests = database.guests;
     this.start = newStartId(options.random);
     this.#cache = new CrdtCache({
       actor: this.start,
@@ -111,6 +117,7 @@ export class Store {
     this.renderings.close();
     this.#feed.close();
     this.#cache.clear();
+    this.guests.flush();
     this.#database.close();
   }
 
