@@ -1,7 +1,7 @@
 // The secrets by which nodes know each other, and the ids that names have by each of them.
 import { Fault } from "../base/faults.ts";
 import type { Secret } from "../base/secret.ts";
-import { deriveEndpointKey, type KeyPair, secretTag } from "./keypair.ts";
+import { deriveEndpointKey, formationHmacKey, type KeyPair, secretTag } from "./keypair.ts";
 import { type EndpointId, type NodeName, toEndpointId } from "./peer.ts";
 
 /** The own secret and up to three that are accepted beside it while a secret is rolled over. */
@@ -55,6 +55,11 @@ export class Formation {
   /** Tags of all secrets, the own one first; also what mDNS announcements carry. */
   get tags(): readonly string[] {
     return this.#memberships.map((membership) => membership.tag);
+  }
+
+  /** The keys by which later releases of the older node authenticate to each other; the own one first. */
+  hmacKeys(formationId: string): readonly Secret<Uint8Array>[] {
+    return this.#memberships.map(({ secret }) => formationHmacKey(secret, formationId));
   }
 
   /** The endpoint key of `name` by the own secret. Not cached: a node needs one, once. */

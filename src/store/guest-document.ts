@@ -23,6 +23,8 @@ import type { ChangeMeta } from "./guest-stamps.ts";
 import type { JsonValue } from "./json.ts";
 import type { StartId } from "./stamp.ts";
 
+export type DecodedSync = DecodedSyncMessage;
+
 /** Loaded documents hold memory that no garbage collector sees: free() every one. */
 export class GuestDocument {
   #doc: Doc<unknown>;
@@ -55,10 +57,6 @@ export class GuestDocument {
   /** Sorted hex. */
   heads(): readonly string[] {
     return this.#backend.getHeads().sort(compareText);
-  }
-
-  has(hash: string): boolean {
-    return this.#backend.getChangeMetaByHash(hash) !== null;
   }
 
   /** False while changes wait for others: it must not be saved then. */
@@ -142,7 +140,7 @@ function guarded<T>(run: () => T): T {
 }
 
 /** Fault `wire_invalid` for bytes that are no sync message. */
-export function decodeSync(message: Uint8Array): DecodedSyncMessage {
+export function decodeSync(message: Uint8Array): DecodedSync {
   return guarded(() => decodeSyncMessage(message));
 }
 

@@ -25,12 +25,24 @@ export class GuestTable {
   readonly #onFailure: (fault: Fault) => void;
   readonly #waiting = new Map<string, Waiting>();
   #waitingBytes = 0;
+  #losses = 0;
 
   /** `onFailure` is called when the file can't be read or written any more. */
   constructor(sqlite: Sqlite, options: { path: string; onFailure: (fault: Fault) => void }) {
     this.#sqlite = sqlite;
     this.#path = options.path;
     this.#onFailure = options.onFailure;
+  }
+
+  /** How often something was lost since the start. What was written before must not be continued. */
+  get losses(): number {
+    return this.#losses;
+  }
+
+  /** What lies there is damaged. */
+  lose(guest: string, key: DocumentKey): void {
+    this.#losses += 1;
+    this.set(guest, key, undefined);
   }
 
   get(guest: string, key: DocumentKey): Uint8Array | undefined {
@@ -73,6 +85,7 @@ export class GuestTable {
     try {
       write.immediate();
     } catch (error) {
+      this.#losses += 1;
       const fault = toStorageFault(error, this.#path);
       if (fault.code !== "storage_full") this.#onFailure(fault);
       else log.warn("What guests hold was not written down", { cause: fault.message });

@@ -102,6 +102,11 @@ export class FrameDecoder {
     }
   }
 
+  /** Bytes of a frame that has begun, about; 0 between frames. */
+  get waiting(): number {
+    return this.#unread + (this.#header === undefined ? 0 : FRAME_OVERHEAD_BYTES);
+  }
+
   get #unread(): number {
     return this.#end - this.#start;
   }

@@ -1,0 +1,119 @@
+// Documents with their whole history towards a guest: Automerge's own sync, over the document of the present life.
+import { concatBytes } from "../base/bytes.ts";
+import type { DocumentKey } from "../store/document-key.ts";
+import type { HistoryState } from "../store/state.ts";
+import type { Message } from "../wire/message.ts";
+import { keepPending, type Note } from "./guest-notes.ts";
+import {
+  type Answer,
+  acknowledgement,
+  type Delta,
+  exchangeOf,
+  type GuestPart,
+  headsOfSaved,
+  nextMessage,
+  type PartContext,
+  reading,
+  stateOf,
+} from "./guest-part.ts";
+import { tombstoneOfEarlierLife } from "./guest-tombstones.ts";
+
+export class GuestHistories implements GuestPart {
+  readonly #context: PartContext;
+
+  constructor(context: PartContext) {
+    this.#context = context;
+  }
+
+  async receiveDelta(key: DocumentKey, note: Note, { sync, message }: Delta): Promise<Answer> {
+    const { changes, heads } = message;
+    if (changes.length > 0) {
+      const outcome = await this.#take(key, [...note.pending, ...changes]);
+      if (outcome === "incomplete") keepPending(note, changes);
+      else note.pending = [];
+      if (outcome === "earlier life") return this.#endEarlier(key, heads);
+    }
+    const state = this.#state(key);
+    const reply = reading(state?.chunks, (document) => {
+      note.active = document.receive(exchangeOf(note), sync);
+      return nextMessage(key, note, document);
+    });
+    return { reply, theirs: heads, ours: this.#ours(key) };
+  }
+
+  async receiveSnapshot(key: DocumentKey, note: Note, document: Uint8Array): Promise<Answer> {
+    const theirs = headsOfSaved(document);
+    if ((await this.#take(key, [document])) === "earlier life") {
+      return this.#endEarlier(key, theirs);
+    }
+    const ours = this.#ours(key);
+    if (ours === undefined || ours.heads.join() === theirs.join()) {
+      return { reply: [], theirs, ours };
+    }
+    note.active = undefined;
+    return { reply: this.push(key, note), theirs, ours };
+  }
+
+  push(key: DocumentKey, note: Note): Message[] {
+    const state = this.#state(key);
+    if (state === undefined) return [];
+    return reading(state.chunks, (document) => nextMessage(key, note, document));
+  }
+
+  announce(key: DocumentKey, note: Note): Message[] {
+    return this.push(key, note);
+  }
+
+  #state(key: DocumentKey): HistoryState | undefined {
+    const state = stateOf(this.#context.store, key);
+    return state?.form === "history" ? state : undefined;
+  }
+
+  #ours(key: DocumentKey): Answer["ours"] {
+    const { store } = this.#context;
+    const [heads, hash] = [store.headsOf(key), store.hashOf(key)];
+    return heads === undefined || hash === undefined ? undefined : { heads, hash };
+  }
+
+  /** Joins the changes into the present life, if they belong to it. */
+  async #take(
+    key: DocumentKey,
+    changes: readonly Uint8Array[],
+  ): Promise<"complete" | "incomplete" | "earlier life"> {
+    const chunks = concatBytes(changes);
+    const state = this.#state(key);
+    const life = state?.life ?? 0;
+    if (state !== undefined && life > 0 && beginsAnew(state, chunks)) return "earlier life";
+    return await this.#context.merge(key, {
+      form: "history",
+      life,
+      born: state?.born ?? 0,
+      chunks,
+    });
+  }
+
+  /** The guest holds what was deleted before the present life began. */
+  #endEarlier(key: DocumentKey, heads: readonly string[]): Answer {
+    const { store, nodeName } = this.#context;
+    const state = stateOf(store, key);
+    const reply = [acknowledgement(key, heads)];
+    if (state === undefined || state.form === "deleted") {
+      return { reply, theirs: heads, ours: undefined };
+    }
+    const tombstone = tombstoneOfEarlierLife(key, state, nodeName);
+    return { reply: [{ kind: "tombstone", tombstone }, ...reply], theirs: heads, ours: undefined };
+  }
+}
+
+/**
+ * A later life is a document of its own: what belongs to it depends on it. A change that depends on nothing is
+ * the beginning of an earlier one, or of one that only the guest knows; neither may come back.
+ */
+function beginsAnew(state: HistoryState, chunks: Uint8Array): boolean {
+  return reading(state.chunks, (document) => {
+    const since = document.heads();
+    document.apply(chunks);
+    if (!document.isComplete) return false;
+    return document.decodedSince(since).some(({ deps }) => deps.length === 0);
+  });
+}
