@@ -23,7 +23,7 @@ import { NodeStatus } from "./node-status.ts";
 import { CollectionPolicies } from "./store/collection-policies.ts";
 import { Store } from "./store/store.ts";
 import { Coordinator } from "./sync/coordinator.ts";
-import { ALPN_NATIVE } from "./wire/hello.ts";
+import { ALPN_GUEST, ALPN_NATIVE } from "./wire/hello.ts";
 
 const log = getLog("peat_mesh_node");
 const meshLog = getLog("peat_mesh::mesh");
@@ -77,7 +77,7 @@ async function open(config: Config, scope: Scope): Promise<void> {
     secretKey: formation.endpointKey(config.nodeName).seed.expose(),
     bindAddress: printAddress(config.irohBindAddr, config.irohBindPort),
     relayUrls: config.irohRelayUrls,
-    alpns: [ALPN_NATIVE],
+    alpns: [ALPN_NATIVE, ALPN_GUEST],
   });
   scope.defer("network", () => network.close(), STOP_DEADLINES_MS.network);
   const endpoint = shortId(network.id);

@@ -17,7 +17,7 @@ import {
   printHostPort,
   shortId,
 } from "../identity/peer.ts";
-import { ALPN_NATIVE } from "../wire/hello.ts";
+import { ALPN_GUEST, ALPN_NATIVE } from "../wire/hello.ts";
 import { backoffMs } from "./backoff.ts";
 import { DialError, type Link, type Network } from "./link.ts";
 
@@ -28,7 +28,7 @@ const ATTEMPT_MS = 3_000;
 const ATTEMPTS_MAX = 4;
 /** A connection that ends sooner was no success: its peer turned it away, and would do so again. */
 const SETTLED_MS = 5_000;
-/** A peer without our protocol is asked again after this. */
+/** A peer without our protocol is a guest for so long; then our own is tried again. */
 const NO_PROTOCOL_MS = 60 * 60 * 1000;
 const PEERS_MAX = 4096;
 
@@ -50,7 +50,14 @@ export interface DialerContext {
     name: NodeName | undefined;
     ids: readonly EndpointId[];
   }) => Promise<void>;
+  /** Ms until a guest may be dialled; 0: now. */
+  readonly guestWaitMs: (peer: {
+    name: NodeName | undefined;
+    ids: readonly EndpointId[];
+  }) => number;
 }
+
+type DialOutcome = "reached" | "failed" | "no protocol";
 
 /** What is known of a peer that is looked for. */
 export interface SoughtPeer {
@@ -71,6 +78,8 @@ interface Entry {
   /** Connections one after the other that ended at once. */
   shortLived: number;
   lastFailure: string | undefined;
+  /** It speaks only the older protocol until then, of Clock.monotonic(). */
+  guestUntil: number;
   /** Ends a wait: something new is known. */
   wake: () => void;
 }
@@ -131,6 +140,7 @@ export class Dialer {
       failures: 0,
       shortLived: 0,
       lastFailure: undefined,
+      guestUntil: 0,
       wake: () => undefined,
     };
     this.#entries.set(key, entry);
@@ -172,39 +182,80 @@ export class Dialer {
   async #dialForever(entry: Entry): Promise<void> {
     const { signal } = entry.abort;
     const { clock, random, isConnected, disconnected } = this.#context;
+    const peer = {
+      name: entry.identity.kind === "name" ? entry.identity.name : undefined,
+      ids: entry.ids,
+    };
     while (!signal.aborted) {
-      const peer = {
-        name: entry.identity.kind === "name" ? entry.identity.name : undefined,
-        ids: entry.ids,
-      };
       if (!isConnected(peer)) {
-        const waitMs = await this.#attempt(entry);
+        const waitMs = await this.#attempt(entry, peer);
         if (waitMs > 0) await this.#wait(entry, waitMs);
         if (waitMs > 0 || isConnected(peer)) continue;
       }
       const since = clock.monotonic();
       entry.failures = 0;
       entry.lastFailure = undefined;
-      await Promise.race([disconnected(peer), aborted(signal)]);
+      await this.#whileConnected(entry, disconnected(peer));
+      if (signal.aborted) return;
       entry.shortLived = clock.monotonic() - since < SETTLED_MS ? entry.shortLived + 1 : 0;
       // Both ends notice; whoever is quicker dials, the other mostly finds the link there again.
       await this.#wait(entry, backoffMs(entry.shortLived, random()));
     }
   }
 
+  /** A guest may have learned our protocol meanwhile: it is tried now and then beside its connection. */
+  async #whileConnected(entry: Entry, disconnected: Promise<void>): Promise<void> {
+    const { signal } = entry.abort;
+    const { clock } = this.#context;
+    const over = new AbortController();
+    const end = Promise.race([disconnected, aborted(signal)]).then(() => over.abort());
+    while (entry.guestUntil > 0 && !over.signal.aborted) {
+      await sleep(clock, Math.max(0, entry.guestUntil - clock.monotonic()), over.signal);
+      if (over.signal.aborted) break;
+      if ((await this.#tryAll(entry, ALPN_NATIVE)) === "reached") entry.guestUntil = 0;
+      else entry.guestUntil = clock.monotonic() + NO_PROTOCOL_MS;
+    }
+    await end;
+  }
+
   /** One attempt at every id and address side by side; returns how long to wait before the next. */
-  async #attempt(entry: Entry): Promise<number> {
-    const { clock, random } = this.#context;
-    const dials = entry.ids.slice(0, ATTEMPTS_MAX).map((id) => this.#dial(entry, id));
-    const outcome = await Promise.race([
-      firstReached(dials),
-      sleep(clock, ATTEMPT_MS, entry.abort.signal).then(() => "late" as const),
-    ]);
+  async #attempt(
+    entry: Entry,
+    peer: { name: NodeName | undefined; ids: readonly EndpointId[] },
+  ): Promise<number> {
+    const { clock, random, guestWaitMs } = this.#context;
+    const isGuest = clock.monotonic() < entry.guestUntil;
+    const guestMs = isGuest ? guestWaitMs(peer) : 0;
+    if (guestMs > 0) return guestMs;
+    const outcome = await this.#tryAll(entry, isGuest ? ALPN_GUEST : ALPN_NATIVE);
     if (outcome === "reached") return 0;
-    if (outcome === "late") entry.lastFailure ??= `no answer within ${ATTEMPT_MS / 1000} s`;
+    if (outcome === "no protocol" && !isGuest) {
+      entry.guestUntil = clock.monotonic() + NO_PROTOCOL_MS;
+      log.info("Peer speaks only the older protocol", { peer: nameOf(entry.identity) });
+      return 1;
+    }
+    if (outcome === "no protocol") entry.guestUntil = 0;
     entry.failures += 1;
     this.#tell(entry);
-    return outcome === "no protocol" ? NO_PROTOCOL_MS : backoffMs(entry.failures, random());
+    return backoffMs(entry.failures, random());
+  }
+
+  async #tryAll(entry: Entry, alpn: string): Promise<DialOutcome> {
+    let isOlder = false;
+    const dials = entry.ids.slice(0, ATTEMPTS_MAX).map(async (id) => {
+      const outcome = await this.#dial(entry, id, alpn);
+      isOlder ||= outcome === "no protocol";
+      return outcome;
+    });
+    const outcome = await Promise.race([
+      firstReached(dials),
+      sleep(this.#context.clock, ATTEMPT_MS, entry.abort.signal).then(() => "late" as const),
+    ]);
+    if (outcome !== "late") return outcome;
+    // Of the ids that a name can have, only one has an answer.
+    if (isOlder) return "no protocol";
+    entry.lastFailure ??= `no answer within ${ATTEMPT_MS / 1000} s`;
+    return "failed";
   }
 
   #tell(entry: Entry): void {
@@ -217,24 +268,19 @@ export class Dialer {
     });
   }
 
-  async #dial(entry: Entry, id: EndpointId): Promise<"reached" | "failed" | "no protocol"> {
+  async #dial(entry: Entry, id: EndpointId, alpn: string): Promise<DialOutcome> {
     try {
       const addresses = await resolveAll(hostsOf(entry));
       if (addresses.length === 0) throw new DialError("no address of it can be resolved", false);
       const relayUrl = [...entry.bySource.values()].find((p) => p.relayUrl !== undefined)?.relayUrl;
       const target = { id, addresses, ...(relayUrl === undefined ? {} : { relayUrl }) };
-      const link = await this.#context.network.dial(target, ALPN_NATIVE);
+      const link = await this.#context.network.dial(target, alpn);
       if (entry.abort.signal.aborted) link.close(0, "");
       else await this.#context.reached(link);
       return "reached";
     } catch (error) {
       entry.lastFailure = messageOf(error);
-      if (error instanceof DialError && error.noProtocol) {
-        log.warn("Peer speaks only the older protocol, which this version does not serve yet", {
-          peer: nameOf(entry.identity),
-        });
-        return "no protocol";
-      }
+      if (error instanceof DialError && error.noProtocol) return "no protocol";
       return "failed";
     }
   }
@@ -269,9 +315,7 @@ function aborted(signal: AbortSignal): Promise<void> {
 }
 
 /** "reached" as soon as one is; otherwise, when all have ended, the most telling outcome. */
-async function firstReached(
-  dials: readonly Promise<"reached" | "failed" | "no protocol">[],
-): Promise<"reached" | "failed" | "no protocol"> {
+async function firstReached(dials: readonly Promise<DialOutcome>[]): Promise<DialOutcome> {
   const reached = Promise.race(
     dials.map(async (dial) => ((await dial) === "reached" ? "reached" : never<"reached">())),
   );

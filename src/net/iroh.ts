@@ -12,6 +12,7 @@ import { fromUtf8, toUtf8 } from "../base/bytes.ts";
 import { systemClock, within } from "../base/clock.ts";
 import { Fault, messageOf } from "../base/faults.ts";
 import { type EndpointId, endpointIdBytes, parseEndpointId } from "../identity/peer.ts";
+import { ALPN_GUEST } from "../wire/hello.ts";
 import {
   type ByteStream,
   DialError,
@@ -208,15 +209,27 @@ class IrohLink implements Link {
     this.remoteId = parseEndpointId(connection.remoteId().toString());
     this.alpn = fromUtf8(Uint8Array.from(connection.alpn()));
     alive.add(connection);
-    // Streams in one direction belong to no dialect, and nobody would ever read them.
-    connection.acceptUni().then(
-      () => this.close(CLOSE.protocol.code, CLOSE.protocol.reason),
-      () => undefined,
-    );
+    void this.#refuseUni();
     this.ended = connection.closed().then((text) => {
       alive.delete(connection);
       return this.#closed ?? parseEnd(text);
     });
+  }
+
+  /** Streams in one direction belong to our dialect never, and to the older one as heartbeats of no use. */
+  async #refuseUni(): Promise<void> {
+    try {
+      while (true) {
+        const stream = await this.#connection.acceptUni();
+        if (this.alpn !== ALPN_GUEST) {
+          this.close(CLOSE.protocol.code, CLOSE.protocol.reason);
+          return;
+        }
+        await stream.stop(0n);
+      }
+    } catch {
+      // A pending accept rejects when the link closes; `ended` tells why.
+    }
   }
 
   async openStream(): Promise<ByteStream> {

@@ -3,15 +3,17 @@ import type { Clock } from "../base/clock.ts";
 import { messageOf } from "../base/faults.ts";
 import { getLog } from "../base/log.ts";
 import type { Formation } from "../identity/formation.ts";
-import { type EndpointId, type NodeName, type PeerEvent, shortId } from "../identity/peer.ts";
+import { type NodeName, type PeerEvent, shortId } from "../identity/peer.ts";
 import { Acceptor } from "../net/acceptor.ts";
 import { Dialer, type SoughtPeer } from "../net/dialer.ts";
 import type { Link, LinkEnd, Network } from "../net/link.ts";
 import { CLOSE, greet, type Member } from "../net/membership.ts";
 import type { DocumentKey } from "../store/document-key.ts";
 import type { Committed, Store } from "../store/store.ts";
-import type { Hello } from "../wire/hello.ts";
+import { ALPN_GUEST, type Hello } from "../wire/hello.ts";
 import { CatchUp } from "./catch-up.ts";
+import type { GuestSession } from "./guest-session.ts";
+import { Guests, type SoughtKey } from "./guests.ts";
 import { Session } from "./session.ts";
 
 const connectorLog = getLog("peat_mesh::peer_connector");
@@ -56,6 +58,7 @@ export class Coordinator {
   readonly #catchUp: CatchUp;
   readonly #dialer: Dialer;
   readonly #acceptor: Acceptor;
+  readonly #guests: Guests;
   readonly #sessions = new Map<NodeName, Session>();
   /** Links are admitted one after another for each name. */
   readonly #admissions = new Map<NodeName, Promise<void>>();
@@ -84,8 +87,16 @@ export class Coordinator {
       random,
       ownName: nodeName,
       reached: (link) => this.#greet(link),
-      isConnected: (peer) => this.#sessionOf(peer) !== undefined,
+      isConnected: (peer) => (this.#sessionOf(peer) ?? this.#guests.sessionOf(peer)) !== undefined,
       disconnected: (peer) => this.#disconnected(peer),
+      guestWaitMs: (peer) => this.#guests.waitMs(peer),
+    });
+    this.#guests = new Guests({
+      ...options,
+      sought: () => this.#dialer.sought(),
+      natives: () => this.sessions,
+      connected: (guest) => this.#guestConnected(guest),
+      disconnected: ({ name }, reason) => this.#guestDisconnected(name, reason),
     });
   }
 
@@ -95,6 +106,7 @@ export class Coordinator {
       for (const session of this.#sessions.values()) session.reconcile();
     });
     this.#accepting = this.#acceptor.run();
+    this.#guests.start();
   }
 
   /** Takes what a discovery source says. */
@@ -104,6 +116,11 @@ export class Coordinator {
 
   get sessions(): readonly Session[] {
     return [...this.#sessions.values()];
+  }
+
+  /** Older nodes that are connected. */
+  get guests(): readonly GuestSession[] {
+    return this.#guests.sessions;
   }
 
   get refusedConnections(): number {
@@ -141,10 +158,11 @@ export class Coordinator {
     this.#endDamage();
     this.#cancelNeighbours?.();
     const dialing = this.#dialer.close();
+    const guests = this.#guests.close();
     const sessions = [...this.#sessions.values()];
     await Promise.all(sessions.map((session) => session.drain(DRAIN_MS)));
     for (const session of sessions) session.close(CLOSE.normal);
-    await Promise.all([dialing, ...sessions.map((session) => session.ended)]);
+    await Promise.all([dialing, guests, ...sessions.map((session) => session.ended)]);
   }
 
   /** Resolves when no more connections arrive: after the network has been closed. */
@@ -153,6 +171,7 @@ export class Coordinator {
   }
 
   async #greet(link: Link): Promise<void> {
+    if (link.alpn === ALPN_GUEST) return await this.#guests.arrived(link);
     const { formation, clock } = this.#options;
     const member = await greet(link, this.#hello, { formation, clock });
     const { name } = member;
@@ -226,6 +245,7 @@ export class Coordinator {
     const session = new Session(member, { store, clock, onAgreed, catchUp: this.#catchUp, onBug });
     this.#sessions.set(session.name, session);
     void session.ended.then((end) => this.#finish(session, end));
+    this.#guests.outgrown(session.name);
     this.#scheduleNeighbours();
     const { address } = member.link.path();
     connectorLog.info("Peer connected to Iroh", {
@@ -261,23 +281,35 @@ export class Coordinator {
 
   async #disconnected(peer: SoughtKey): Promise<void> {
     const session = this.#sessionOf(peer);
-    if (session === undefined) return;
+    if (session === undefined) return await this.#guests.disconnected(peer);
     await new Promise<void>((resolve) => {
       const waiting = this.#waitingForEnd.get(session.name) ?? new Set();
       this.#waitingForEnd.set(session.name, waiting.add(resolve));
     });
   }
 
+  #guestConnected({ name }: GuestSession): void {
+    this.#admitted += 1;
+    this.#scheduleNeighbours();
+    this.#notify({ kind: "connected", name });
+  }
+
+  #guestDisconnected(name: NodeName, reason: string): void {
+    this.#scheduleNeighbours();
+    this.#notify({ kind: "disconnected", name, reason });
+  }
+
   #scheduleNeighbours(): void {
     this.#cancelNeighbours?.();
     this.#cancelNeighbours = this.#options.clock.after(NEIGHBOURS_DELAY_MS, () => {
-      const names = [...this.#sessions.keys()];
+      const names = [...this.#sessions.keys(), ...this.#guests.names];
       for (const session of this.#sessions.values()) session.tellNeighbours(names);
     });
   }
 
   /** A commit goes to every peer that is not known to have it; later where its author is connected too. */
   #spread(committed: readonly Committed[]): void {
+    this.#guests.spread(committed);
     for (const session of this.#sessions.values()) {
       const now: Committed[] = [];
       for (const change of committed) {
@@ -300,11 +332,9 @@ export class Coordinator {
     for (const session of this.#sessions.values()) {
       for (const [key, reason] of session.stuck) stuck.set(key as DocumentKey, reason);
     }
+    for (const { refused } of this.#guests.sessions) {
+      for (const [key, reason] of refused) stuck.set(key as DocumentKey, reason);
+    }
     return stuck;
   }
-}
-
-interface SoughtKey {
-  readonly name: NodeName | undefined;
-  readonly ids: readonly EndpointId[];
 }

@@ -218,7 +218,7 @@ test("a member of a wrong name is no member, even with the formation's secret", 
   await member.close();
 });
 
-test("a peer that speaks only the older protocol is told of once, and asked again much later", async () => {
+test("a peer that speaks only the older protocol becomes a guest, and news of it changes nothing", async () => {
   using log = new LogLines("debug");
   await using a = await start("node-a");
   const name = parseNodeName("older-node");
@@ -226,15 +226,15 @@ test("a peer that speaks only the older protocol is told of once, and asked agai
   const older = await Stranger.open({ seed, alpns: [ALPN_GUEST] });
   const serving = older.serve();
   a.seek({ name, address: older.address });
-  const line = await log.shows("WARN", "Peer speaks only the older protocol");
+  const line = await log.shows("INFO", "Peer speaks only the older protocol");
   expect(line).toContain("peer=older-node");
-  await waitFor("the verdict", 5000, () => a.coordinator.sought()[0]?.attempts || undefined);
+  await waitFor("the guest", 5000, () => a.coordinator.guests[0]);
   // Discovery says the same again and again; the verdict stands.
   for (let n = 0; n < 5; n += 1) a.seek({ name, address: older.address });
   await using b = await start("node-b");
   b.seek(a);
   await allConnected([a, b]);
-  expect(a.coordinator.sought()[0]?.attempts).toBe(1);
+  expect(a.coordinator.guests.map((guest) => guest.name)).toEqual([name]);
   expect(log.with("older protocol").length).toBe(1);
   await older.close();
   await serving;

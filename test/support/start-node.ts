@@ -20,7 +20,7 @@ import { Store } from "../../src/store/store.ts";
 import { ROOT } from "../../src/store/sums.ts";
 import { Coordinator } from "../../src/sync/coordinator.ts";
 import type { Session } from "../../src/sync/session.ts";
-import { ALPN_NATIVE } from "../../src/wire/hello.ts";
+import { ALPN_GUEST, ALPN_NATIVE } from "../../src/wire/hello.ts";
 import { put, read, remove } from "./memory-store.ts";
 import { type TempFolder, tempFolder } from "./temp-folder.ts";
 
@@ -93,7 +93,7 @@ export class TestNode implements AsyncDisposable {
       secretKey: formation.endpointKey(name).seed.expose(),
       bindAddress: options.bindAddress ?? "127.0.0.1:0",
       relayUrls: [],
-      alpns: options.alpns ?? [ALPN_NATIVE],
+      alpns: options.alpns ?? [ALPN_NATIVE, ALPN_GUEST],
     });
     const store = Store.open({
       path: `${options.folder ?? folder?.path}/peat.db`,

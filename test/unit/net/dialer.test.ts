@@ -33,6 +33,8 @@ function world(options: { formation?: Formation } = {}) {
   const net = new MemoryNet({ clock, random: new Random(1) });
   const network = net.open({ id: idOf(nameA), address: "10.0.0.1:1", alpns: [ALPN_NATIVE] });
   const reachedAt: number[] = [];
+  const reachedBy: string[] = [];
+  const guest = { waitMs: 0 };
   /** Ends the connection that there is. */
   let disconnect: (() => void) | undefined;
   const dialer = new Dialer({
@@ -41,12 +43,14 @@ function world(options: { formation?: Formation } = {}) {
     clock,
     random: () => 0.5,
     ownName: nameA,
-    reached: async () => {
+    reached: async ({ alpn }) => {
       reachedAt.push(clock.monotonic());
+      reachedBy.push(alpn);
       disconnect = () => {
         disconnect = undefined;
       };
     },
+    guestWaitMs: () => guest.waitMs,
     isConnected: () => disconnect !== undefined,
     disconnected: () =>
       new Promise((resolve) => {
@@ -79,7 +83,17 @@ function world(options: { formation?: Formation } = {}) {
   };
   const gone = (source = "static") =>
     dialer.handle(source, { kind: "gone", identity: { kind: "name", name: nameB } });
-  return { clock, dialer, reachedAt, open, seen, gone, disconnect: () => disconnect?.() };
+  return {
+    clock,
+    dialer,
+    reachedAt,
+    reachedBy,
+    guest,
+    open,
+    seen,
+    gone,
+    disconnect: () => disconnect?.(),
+  };
 }
 
 test("a peer that is there is reached at once", async () => {
@@ -163,16 +177,33 @@ test("a new address is tried at once, not after the wait that the old one has ea
   expect((reachedAt[0] ?? 0) - since).toBeLessThan(3_500);
 });
 
-test("a peer without our protocol is asked again after an hour", async () => {
+test("a peer without our protocol is a guest for an hour, then ours is tried beside its connection", async () => {
   using log = new LogLines();
-  const { clock, dialer, open, seen } = world();
-  open(nameB, ADDRESS_B, ALPN_GUEST);
+  const { clock, reachedBy, open, seen } = world();
+  const older = open(nameB, ADDRESS_B, ALPN_GUEST);
   seen();
   await clock.advance(59 * 60_000);
-  expect(dialer.sought()[0]?.attempts).toBe(1);
+  expect(reachedBy).toEqual([ALPN_GUEST]);
+  await older.close();
+  open(nameB, ADDRESS_B, ALPN_NATIVE);
   await clock.advance(2 * 60_000);
-  expect(dialer.sought()[0]?.attempts).toBe(2);
-  expect(log.with("older protocol").length).toBe(2);
+  expect(reachedBy).toEqual([ALPN_GUEST, ALPN_NATIVE]);
+  expect(log.with("older protocol").length).toBe(1);
+});
+
+test("a guest is dialled when its time has come, and by our protocol again after an hour", async () => {
+  const { clock, reachedBy, guest, open, seen, disconnect } = world();
+  open(nameB, ADDRESS_B, ALPN_GUEST);
+  guest.waitMs = 5_000;
+  seen();
+  await clock.advance(60_000);
+  expect(reachedBy).toEqual([]);
+  guest.waitMs = 0;
+  await clock.advance(6_000);
+  expect(reachedBy).toEqual([ALPN_GUEST]);
+  disconnect();
+  await clock.advance(6_000);
+  expect(reachedBy).toEqual([ALPN_GUEST, ALPN_GUEST]);
 });
 
 test("all ids that a name can have are dialled side by side", async () => {
