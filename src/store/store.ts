@@ -1,6 +1,5 @@
 // The documents of this node: writes and merges in groups, each group one durable commit; reads, feed and
 // reconciliation sums of what is committed.
-import { toHex } from "../base/bytes.ts";
 import { Fault, messageOf } from "../base/faults.ts";
 import { getLog } from "../base/log.ts";
 import type { CollectionPolicies } from "./collection-policies.ts";
@@ -27,6 +26,7 @@ import { Renderings } from "./renderings.ts";
 import { newStartId, Stamper, type StartId } from "./stamp.ts";
 import { decodeState, encodeState, type StateHash } from "./state.ts";
 import { toStorageFault } from "./storage-fault.ts";
+import { storeIdOf } from "./store-id.ts";
 import type { Committed, StoreOptions, StoreSummary } from "./store-options.ts";
 import { bucketsBelow, type Prefix, ROOT, type Sum } from "./sums.ts";
 import { Tally } from "./tally.ts";
@@ -95,12 +95,7 @@ export class Store {
     const { path, cacheBytes, onFatal } = options;
     const database = Database.open({ path, cacheBytes, onFailure: onFatal });
     try {
-      let storeId = database.meta("store_id");
-      if (storeId === undefined) {
-        storeId = toHex(options.random(new Uint8Array(8)));
-        database.setMeta("store_id", storeId);
-      }
-      return new Store(options, database, storeId);
+      return new Store(options, database, storeIdOf(database, options.random));
     } catch (error) {
       database.close();
       throw toStorageFault(error, options.path);
