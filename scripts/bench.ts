@@ -3,6 +3,7 @@ import { parseArgs } from "node:util";
 import { benchAutomergeRepo } from "./bench/automerge-repo.ts";
 import { benchBareAutomerge } from "./bench/bare-automerge.ts";
 import { benchCatchUp, benchEmptyReconnect, benchReconnect } from "./bench/catch-up.ts";
+import { benchDocuments, benchPeers, benchWire } from "./bench/curves.ts";
 import { FULL_PLAN, MANY_CLIENTS, type Plan, QUICK_PLAN } from "./bench/plan.ts";
 import { loadAverage, machine } from "./bench/processes.ts";
 import { Report } from "./bench/report.ts";
@@ -15,10 +16,11 @@ import { findAddon, hostTarget } from "./support/build-targets.ts";
 import { ensureExecutable, meshNodePath } from "./support/executable.ts";
 import { Formation } from "./support/formation.ts";
 
-const USAGE = `usage: bun run bench [--quick] [--only writes,full,repo]
+const USAGE = `usage: bun run bench [--quick] [--only writes,full,repo,wire,peers,documents]
 
 --quick  one round of everything, with fewer documents: a look, not a result
---only   some parts of: latencies and writes, a full store, automerge-repo; bare Automerge is always there`;
+--only   some parts of: latencies and writes, a full store, automerge-repo; bare Automerge is always there.
+         By name only: bytes on the wire per change, curves over the number of peers and of documents`;
 
 const NODES = 3;
 
@@ -39,6 +41,11 @@ async function openFormation(): Promise<Formation> {
   return formation;
 }
 
+/** The whole curve, or its beginning. */
+function documentCounts({ documents }: Plan): number[] {
+  return [documents / 10, documents, documents * 10];
+}
+
 async function main(): Promise<number> {
   const { values } = parseArgs({
     options: {
@@ -53,7 +60,7 @@ async function main(): Promise<number> {
   }
   const parts = new Set(values.only.split(","));
   const plan: Plan = values.quick ? QUICK_PLAN : FULL_PLAN;
-  if (parts.has("writes") || parts.has("full")) await build();
+  if (values.only !== "repo") await build();
 
   console.log(`${machine()}; load average before: ${loadAverage()}`);
   console.log(`Each figure is the median of ${plan.rounds} unless it says otherwise.`);
@@ -92,6 +99,9 @@ async function main(): Promise<number> {
     await benchCatchUp(formation, plan, bare, report);
     await benchReconnect(formation, plan, emptyBytes, report);
   }
+  if (parts.has("wire")) await benchWire(plan, report);
+  if (parts.has("peers")) await benchPeers(plan, report);
+  if (parts.has("documents")) await benchDocuments(plan, documentCounts(plan), report);
   if (parts.has("repo")) await benchAutomergeRepo(plan, report);
 
   const minutes = ((performance.now() - startedMs) / 60_000).toFixed(1);
