@@ -2,6 +2,7 @@
 // Config and all services.
 import { existsSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
+import { compactInBackground } from "./background-compaction.ts";
 import { systemClock } from "./base/clock.ts";
 import { Fault, messageOf } from "./base/faults.ts";
 import { getLog } from "./base/log.ts";
@@ -69,9 +70,15 @@ export async function startApp(config: Config): Promise<RunningApp> {
 
 async function open(config: Config, scope: Scope): Promise<void> {
   const formation = new Formation([config.formationSecret, ...config.formationSecretsAlso]);
-  const store = openStore(config, scope);
+  const policies = new CollectionPolicies({
+    modes: config.syncModes,
+    deletions: config.deletionPolicies,
+    ttlPreset: config.ttlPreset,
+  });
+  const store = openStore(config, policies, scope);
   scope.defer("store", () => store.close());
   scope.run("scrub", (signal) => store.scrub(signal));
+  if (config.compactionEnabled) startCompaction({ config, policies, store, scope });
 
   const network = await (await loadIroh()).openIrohNetwork({
     secretKey: formation.endpointKey(config.nodeName).seed.expose(),
@@ -144,7 +151,26 @@ async function loadIroh() {
   }
 }
 
-function openStore(config: Config, scope: Scope): Store {
+interface CompactionParts {
+  readonly config: Config;
+  readonly policies: CollectionPolicies;
+  readonly store: Store;
+  readonly scope: Scope;
+}
+
+function startCompaction({ config, policies, store, scope }: CompactionParts): void {
+  const options = {
+    store,
+    policies,
+    clock: systemClock,
+    intervalSecs: config.compactionIntervalSecs,
+    thresholdBytes: config.compactionThresholdBytes,
+    collections: config.compactionCollections,
+  };
+  scope.run("compaction", (signal) => compactInBackground(options, signal));
+}
+
+function openStore(config: Config, policies: CollectionPolicies, scope: Scope): Store {
   prepareDataDir(config.dataDir);
   const folder = join(config.dataDir, "automerge");
   mkdirSync(folder, { recursive: true, mode: 0o700 });
@@ -157,11 +183,7 @@ function openStore(config: Config, scope: Scope): Store {
   return Store.open({
     path: join(folder, "peat.db"),
     nodeName: config.nodeName,
-    policies: new CollectionPolicies({
-      modes: config.syncModes,
-      deletions: config.deletionPolicies,
-      ttlPreset: config.ttlPreset,
-    }),
+    policies,
     clock: systemClock,
     random: (bytes) => crypto.getRandomValues(bytes),
     cacheBytes: DEFAULT_CACHE_BYTES,

@@ -1,12 +1,6 @@
 // Rows of the settings table whose behaviour is not built yet: accepted, checked, and warned of when set.
 // A row loses its `effective: false` (and moves to settings.ts) with the change that makes it true.
-import {
-  collectionMode,
-  collectionName,
-  collectionPolicy,
-  listenAddress,
-  namedPath,
-} from "./addresses.ts";
+import { collectionPolicy, listenAddress, namedPath } from "./addresses.ts";
 import {
   boolean,
   httpUrl,
@@ -39,12 +33,6 @@ const devices = { group: "Certificates and devices", effective: false } as const
 const kubernetes = { group: "Discovery", effective: false } as const;
 
 const SYNC_SETTINGS = {
-  syncModes: withDefault(listOf(collectionMode), {
-    ...sync,
-    env: ["PEAT_SYNC_MODES"],
-    fallback: "none",
-    help: "How much of a collection's history is kept, as collection=LatestOnly, =FullHistory or =WindowedHistory:seconds; replaces the built-in mode of the collections named.",
-  }),
   deletionPolicies: withDefault(listOf(collectionPolicy), {
     ...sync,
     env: ["PEAT_DELETION_POLICIES"],
@@ -68,34 +56,6 @@ const SYNC_SETTINGS = {
     env: ["PEAT_GC_INTERVAL_SECS", "PEAT_NODE_GC_INTERVAL_SECS"],
     fallback: "300",
     help: "Seconds between two sweeps for what has expired.",
-  }),
-  compactionEnabled: withDefault(boolean, {
-    ...sync,
-    env: ["PEAT_COMPACTION_ENABLED"],
-    chart: "compaction.enabled",
-    fallback: "false",
-    help: "Whether documents of some collections are rewritten without their history from time to time.",
-  }),
-  compactionIntervalSecs: withDefault(seconds(10, 30 * DAY_SECS), {
-    ...sync,
-    env: ["PEAT_COMPACTION_INTERVAL_SECS"],
-    chart: "compaction.intervalSecs",
-    fallback: "300",
-    help: "Seconds between two compaction sweeps (at least 10).",
-  }),
-  compactionThresholdBytes: withDefault(size(0, GIB), {
-    ...sync,
-    env: ["PEAT_COMPACTION_THRESHOLD_BYTES"],
-    chart: "compaction.thresholdBytes",
-    fallback: "65536",
-    help: "Only documents larger than this are compacted.",
-  }),
-  compactionCollections: withDefault(listOf(collectionName), {
-    ...sync,
-    env: ["PEAT_COMPACTION_COLLECTIONS"],
-    chart: "compaction.collections",
-    fallback: "none",
-    help: "Collections to compact. none: all collections whose sync mode is LatestOnly.",
   }),
   encryptionKey: optional(secretBytes({ min: 32, max: 32 }), {
     ...sync,

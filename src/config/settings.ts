@@ -1,9 +1,10 @@
 // THE table of settings. Parsing, help, the generated documents and the type Config all come from it.
 // A row may use the settled text of rows above it for its default: there the order of rows matters.
-import { peerAddress } from "./addresses.ts";
+import { collectionMode, collectionName, peerAddress } from "./addresses.ts";
 import { findBrokerReads, findNodeName, findRuntimeDir } from "./defaults.ts";
 import { FEATURE_SETTINGS } from "./feature-settings.ts";
 import {
+  boolean,
   httpUrl,
   ipAddress,
   listOf,
@@ -14,6 +15,7 @@ import {
   origin,
   path,
   port,
+  seconds,
   secretBytes,
   secretToken,
   size,
@@ -30,6 +32,8 @@ import {
 /** Bounds of a formation secret; the upper one only keeps a wrong file from being one. */
 const FORMATION_SECRET = secretBytes({ min: 16, max: 4096 });
 const FORMATION_SECRETS_ALSO_MAX = 3;
+const MONTH_SECS = 30 * 86_400;
+const GIB = 1024 ** 3;
 
 const IDENTITY_SETTINGS = {
   clusterName: optional(
@@ -177,6 +181,43 @@ const BROKER_SETTINGS = {
   }),
 };
 
+const SYNC_SETTINGS = {
+  syncModes: withDefault(listOf(collectionMode), {
+    group: "Sync, deletion and compaction",
+    env: ["PEAT_SYNC_MODES"],
+    fallback: "none",
+    help: "How much of a collection's history is kept, as collection=LatestOnly, =FullHistory or =WindowedHistory:seconds; replaces the built-in mode of the collections named.",
+  }),
+  compactionEnabled: withDefault(boolean, {
+    group: "Sync, deletion and compaction",
+    env: ["PEAT_COMPACTION_ENABLED"],
+    chart: "compaction.enabled",
+    fallback: "false",
+    help: "Whether documents of some collections are rewritten without their history from time to time.",
+  }),
+  compactionIntervalSecs: withDefault(seconds(10, MONTH_SECS), {
+    group: "Sync, deletion and compaction",
+    env: ["PEAT_COMPACTION_INTERVAL_SECS"],
+    chart: "compaction.intervalSecs",
+    fallback: "300",
+    help: "Seconds between two compaction sweeps (at least 10).",
+  }),
+  compactionThresholdBytes: withDefault(size(0, GIB), {
+    group: "Sync, deletion and compaction",
+    env: ["PEAT_COMPACTION_THRESHOLD_BYTES"],
+    chart: "compaction.thresholdBytes",
+    fallback: "65536",
+    help: "Only documents whose Automerge bytes are more than this are compacted.",
+  }),
+  compactionCollections: withDefault(listOf(collectionName), {
+    group: "Sync, deletion and compaction",
+    env: ["PEAT_COMPACTION_COLLECTIONS"],
+    chart: "compaction.collections",
+    fallback: "none",
+    help: "Collections to compact. none: all collections whose sync mode is LatestOnly.",
+  }),
+};
+
 const LOG_SETTINGS = {
   logFilter: withDefault(logFilter, {
     group: "Logging",
@@ -200,6 +241,7 @@ export const SETTINGS = {
   ...PEER_SETTINGS,
   ...BROKER_SETTINGS,
   ...LOG_SETTINGS,
+  ...SYNC_SETTINGS,
   ...FEATURE_SETTINGS,
 } as const satisfies Record<string, Setting<unknown>>;
 

@@ -113,6 +113,11 @@ export class CollectionPolicies {
     return this.of(collection).mode.kind === "FullHistory" ? "history" : "latest";
   }
 
+  /** Collections of which only the latest state matters, the built-in ones first. */
+  latestOnly(): readonly string[] {
+    return [...this.#modes].filter(([, mode]) => mode.kind === "LatestOnly").map(([name]) => name);
+  }
+
   /** Collections that are named anywhere, in order: only these can differ from the defaults for unknown ones. */
   named(): readonly string[] {
     const names = [...this.#modes.keys(), ...this.#deletions.keys(), ...this.#ttlSecs.keys()];

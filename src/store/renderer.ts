@@ -84,6 +84,11 @@ export class Renderer {
     if (this.#hasWork) this.#schedule(FIRST_STEP_AFTER_MS);
   }
 
+  /** Commits that are not rendered yet; while they are read from the documents, at most so many. */
+  get waiting(): number {
+    return this.#isBehind ? this.#committedSeq - this.#renderedSeq : this.#waiting.length;
+  }
+
   get #hasWork(): boolean {
     return this.#isBehind || this.#waiting.length > 0;
   }

@@ -1,8 +1,10 @@
 // The Automerge renderings of this node's latest documents: written after each commit, read as a whole, compacted.
+import { SQLiteError } from "bun:sqlite";
 import { concatBytes } from "../base/bytes.ts";
 import { type Compacted, Compactor, type SweepOptions } from "./compaction.ts";
 import type { DocumentKey } from "./document-key.ts";
 import { type CommittedRow, Renderer, type RendererOptions } from "./renderer.ts";
+import { toStorageFault } from "./storage-fault.ts";
 
 const ALL_PARTS = -1;
 
@@ -34,10 +36,20 @@ export class Renderings {
     return concatBytes(table.parts(key, ALL_PARTS, stored.parts).map(({ chunks }) => chunks));
   }
 
+  /** Commits that are not rendered yet. */
+  get waiting(): number {
+    return this.#renderer.waiting;
+  }
+
   /** Rewrites what has grown, in small pieces. Faults of the storage; what was rewritten by then stays so. */
-  compact(options: SweepOptions): Promise<Compacted> {
+  async compact(options: SweepOptions): Promise<Compacted> {
     const signal = AbortSignal.any([options.signal, this.#closing.signal]);
-    return this.#compactor.sweep({ ...options, signal });
+    try {
+      return await this.#compactor.sweep({ ...options, signal });
+    } catch (error) {
+      if (!(error instanceof SQLiteError)) throw error;
+      throw toStorageFault(error, this.#options.database.path);
+    }
   }
 
   /** Before the file is closed. */

@@ -1,117 +1,15 @@
 // What stands beside latest documents on disk: grown by one change per write, late but never wrong, found again
 // after a restart, gone with its document.
-import { Database as Sqlite } from "bun:sqlite";
-import { afterEach, describe, expect, spyOn, test } from "bun:test";
-import { decodeChange } from "@automerge/automerge";
+import { afterEach, describe, expect, test } from "bun:test";
 import { CollectionPolicies, NO_CHOICES } from "../../../src/store/collection-policies.ts";
-import { HistoryDocument } from "../../../src/store/history.ts";
-import type { Store } from "../../../src/store/store.ts";
 import type { StoreOptions } from "../../../src/store/store-options.ts";
-import { openFileStore, tamper } from "../../support/file-store.ts";
-import { key, put, read, remove } from "../../support/memory-store.ts";
-import { startId } from "../../support/states.ts";
-import { tempFolder } from "../../support/temp-folder.ts";
-import { VirtualClock } from "../../support/virtual-clock.ts";
+import { LateNode } from "../../support/late-node.ts";
+import { key, put, read } from "../../support/memory-store.ts";
 
-/** By then everything that was committed is rendered. */
-const RENDERED_MS = 10_000;
+const nodes: LateNode[] = [];
 
-/** A node under virtual time that can restart. */
-class Node implements AsyncDisposable {
-  readonly clock = new VirtualClock();
-  readonly path: string;
-  readonly #folder = tempFolder({ isInMemory: true });
-  readonly #options: Partial<StoreOptions>;
-  store: Store;
-
-  constructor(options: Partial<StoreOptions> = {}) {
-    this.path = this.#folder.file("peat.db");
-    this.#options = options;
-    this.store = this.#open();
-  }
-
-  #open(): Store {
-    return openFileStore(this.path, { clock: this.clock, ...this.#options }).store;
-  }
-
-  async #answer<T>(answer: Promise<T>): Promise<T> {
-    await this.clock.advance(1);
-    return await answer;
-  }
-
-  put(name: string, value: object) {
-    return this.#answer(put(this.store, name, value));
-  }
-
-  patch(name: string, value: object) {
-    const operation = { kind: "patch", body: JSON.stringify(value) } as const;
-    return this.#answer(this.store.write({ key: key(name), operation }));
-  }
-
-  remove(name: string) {
-    return this.#answer(remove(this.store, name));
-  }
-
-  /** A power cut: what waited in memory is lost. */
-  crash(tampering?: string): void {
-    const close = spyOn(this.store.renderings, "close").mockImplementation(() => undefined);
-    this.store.close();
-    close.mockRestore();
-    if (tampering !== undefined) tamper(this.path, tampering);
-    this.store = this.#open();
-  }
-
-  restart(): void {
-    this.store.close();
-    this.store = this.#open();
-  }
-
-  async rendered(): Promise<void> {
-    await this.clock.advance(RENDERED_MS);
-  }
-
-  changes(name: string) {
-    return changesOf(this.store, name);
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    this.store.close();
-    this.#folder[Symbol.dispose]();
-  }
-}
-
-/** The rendering's changes, once Automerge has said that they are one document; undefined: there is none. */
-function changesOf(store: Store, name: string) {
-  const chunks = store.renderings.read(key(name));
-  if (chunks === undefined) return undefined;
-  const document = HistoryDocument.load(chunks, startId("9"));
-  expect(document?.printJson()).toBe(read(store, name) ?? "");
-  document?.free();
-  const changes: ReturnType<typeof decodeChange>[] = [];
-  for (let at = 0; at < chunks.length; ) {
-    const length = chunkLength(chunks, at);
-    changes.push(decodeChange(chunks.slice(at, at + length)));
-    at += length;
-  }
-  return changes;
-}
-
-/** Magic, checksum, type, then the length of the rest in LEB128. */
-function chunkLength(bytes: Uint8Array, from: number): number {
-  let at = from + 9;
-  let length = 0;
-  for (let shift = 0; ; shift += 7) {
-    const byte = bytes[at] ?? 0;
-    length += (byte & 0x7f) * 2 ** shift;
-    at += 1;
-    if (byte < 0x80) return at + length - from;
-  }
-}
-
-const nodes: Node[] = [];
-
-function open(options?: Partial<StoreOptions>): Node {
-  const node = new Node(options);
+function open(options?: Partial<StoreOptions>): LateNode {
+  const node = new LateNode(options);
   nodes.push(node);
   return node;
 }
@@ -303,25 +201,16 @@ describe("after a restart", () => {
 });
 
 test("on a full disk they fall behind without harm, and catch up when there is room", async () => {
-  const opened: Sqlite[] = [];
-  const { exec } = Sqlite.prototype;
-  const spy = spyOn(Sqlite.prototype, "exec").mockImplementation(function (this: Sqlite, ...args) {
-    opened.push(this);
-    return exec.apply(this, args);
-  });
   const node = open();
-  spy.mockRestore();
-  const [sqlite] = opened;
   await node.put("tracks:1", { a: 1 });
   await node.rendered();
   for (let i = 2; i < 6; i += 1) await node.put(`tracks:${i}`, { text: "x".repeat(50_000) });
   await node.patch("tracks:1", { a: 2 });
-  // SQLite takes it for a full disk.
-  sqlite?.exec("PRAGMA max_page_count = 1");
+  node.fillDisk();
   await node.rendered();
   expect(node.store.renderings.read(key("tracks:2"))).toBeUndefined();
   expect(read(node.store, "tracks:1")).toBe('{"a":2}');
-  sqlite?.exec("PRAGMA max_page_count = 1000000");
+  node.makeRoom();
   await node.clock.advance(60_000);
   for (let i = 2; i < 6; i += 1) expect(node.changes(`tracks:${i}`)?.length).toBe(1);
   expect(node.changes("tracks:1")?.length).toBe(2);
