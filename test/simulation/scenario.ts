@@ -4,6 +4,7 @@ import type { Operation } from "../../scripts/model/checker.ts";
 import { Random } from "../../scripts/model/random.ts";
 import { parseDocumentKey } from "../../src/store/document-key.ts";
 import type { Backup, SimulatedNode } from "./node.ts";
+import { compactAll, wrongRenderings } from "./renderings.ts";
 import type { Sabotage } from "./sabotage.ts";
 import { World } from "./world.ts";
 
@@ -24,24 +25,38 @@ const FIELDS = ["a", "b", "c"];
 const NAMES = ["ann", "bob", "cid", "dan", "eve", "fay", "gil", "hal"];
 const STEPS = 36;
 const SKEW_MS_MAX = 3 * 60_000;
+const COMPACTION_PERCENT = 15;
 
 class Scenario {
   readonly #world: World;
   readonly #random: Random;
+  /** Compaction has dice of its own: it must not change what else happens. */
+  readonly #sweeps: Random;
   #values = 0;
   restores = 0;
   readonly #backups: { readonly of: SimulatedNode; readonly backup: Backup }[] = [];
 
-  constructor(world: World, random: Random) {
+  constructor(world: World, seed: number, random: Random) {
     this.#world = world;
     this.#random = random;
+    this.#sweeps = new Random(seed ^ 0xc0de);
   }
 
   async run(): Promise<void> {
     for (let step = 0; step < STEPS; step += 1) {
       this.#act();
+      this.#compactSome();
       const pauses = [0, 3, 40, 300, 2_000, 8_000];
       await this.#world.clock.advance(this.#random.pick(pauses));
+    }
+  }
+
+  #compactSome(): void {
+    for (const { name, store } of this.#world.running) {
+      if (!this.#sweeps.chance(COMPACTION_PERCENT)) continue;
+      compactAll(store).catch((error: unknown) => {
+        this.#world.failures.push(`${name} compacting: ${error}`);
+      });
     }
   }
 
@@ -167,7 +182,7 @@ export async function runScenario(seed: number, sabotage?: Sabotage): Promise<Sc
   await using world = worldOf(seed, random, sabotage);
   layPaths(world, random);
   await world.clock.advance(random.pick([0, 20, 1_000]));
-  const scenario = new Scenario(world, random);
+  const scenario = new Scenario(world, seed, random);
   await scenario.run();
   world.healAll();
   while (world.running.length < world.nodes.length) {
@@ -177,6 +192,7 @@ export async function runScenario(seed: number, sabotage?: Sabotage): Promise<Sc
   const settleMs = await world.settled();
   const atRest = world.failures.length > 0 ? 0 : await world.bytesAtRest();
   if (atRest > 0) world.failures.push(`${atRest} bytes passed while nobody wrote anything`);
+  if (world.failures.length === 0) world.failures.push(...wrongRenderings(world, KEYS));
   const { restores } = scenario;
   const { trace } = world.net;
   return { seed, complaints: world.judge(), writes: world.writeCount, settleMs, restores, trace };
