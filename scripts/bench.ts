@@ -3,6 +3,7 @@ import { parseArgs } from "node:util";
 import { benchAutomergeRepo } from "./bench/automerge-repo.ts";
 import { benchBareAutomerge } from "./bench/bare-automerge.ts";
 import { benchCatchUp, benchEmptyReconnect, benchReconnect } from "./bench/catch-up.ts";
+import { benchCompaction } from "./bench/compaction.ts";
 import { benchDocuments, benchPeers, benchWire } from "./bench/curves.ts";
 import { FULL_PLAN, MANY_CLIENTS, type Plan, QUICK_PLAN } from "./bench/plan.ts";
 import { loadAverage, machine } from "./bench/processes.ts";
@@ -19,7 +20,7 @@ import { Formation } from "./support/formation.ts";
 const USAGE = `usage: bun run bench [--quick] [--only writes,full,repo,wire,peers,documents]
 
 --quick  one round of everything, with fewer documents: a look, not a result
---only   some parts of: latencies and writes, a full store, automerge-repo; bare Automerge is always there.
+--only   some parts of: latencies and writes, compaction, a full store, automerge-repo; bare Automerge is always there.
          By name only: bytes on the wire per change, curves over the number of peers and of documents`;
 
 const NODES = 3;
@@ -50,7 +51,7 @@ async function main(): Promise<number> {
   const { values } = parseArgs({
     options: {
       quick: { type: "boolean", default: false },
-      only: { type: "string", default: "writes,full,repo" },
+      only: { type: "string", default: "writes,compaction,full,repo" },
       help: { type: "boolean", short: "h", default: false },
     },
   });
@@ -83,6 +84,7 @@ async function main(): Promise<number> {
     await using formation = await openFormation();
     await benchWrites(formation, plan, bare, report);
   }
+  if (parts.has("compaction")) await benchCompaction(plan, report);
   if (parts.has("full")) {
     await using formation = await openFormation();
     const count = plan.documents;
