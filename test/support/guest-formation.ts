@@ -186,6 +186,15 @@ export class FormationNode {
     this.#tell(place);
   }
 
+  /** Discovery no longer tells of it, and its connection ends. */
+  forget(name: string): void {
+    const index = this.#sought.findIndex((place) => place.name === name);
+    this.#sought.splice(index, 1);
+    const identity = { kind: "name", name: parseNodeName(name) } as const;
+    this.coordinator.handle("static", { kind: "gone", identity });
+    this.guestSession(name)?.close({ code: 0, reason: "" });
+  }
+
   #tell({ name, host }: Place): void {
     const identity = { kind: "name", name: parseNodeName(name) } as const;
     const hosts = [{ host, port: PORT }];
