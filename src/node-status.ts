@@ -6,6 +6,7 @@ import { type NodeName, parseNodeName, printHostPort } from "./identity/peer.ts"
 import type { SoughtPeer } from "./net/dialer.ts";
 import type { Store } from "./store/store.ts";
 import type { Coordinator } from "./sync/coordinator.ts";
+import type { GuestSession } from "./sync/guest-session.ts";
 import type { Session } from "./sync/session.ts";
 
 /** More than the broker's list shows: for status commands. */
@@ -99,7 +100,8 @@ export class NodeStatus implements NodeView {
 
   peers(): PeerStatus[] {
     const { coordinator } = this.#parts;
-    const connected = coordinator.sessions.map(connectedView);
+    const guests = coordinator.guests.map(guestView);
+    const connected = [...coordinator.sessions.map(nativeView), ...guests];
     const ids = new Set<string | null>(connected.map((view) => view.endpointId));
     const sought = coordinator
       .sought()
@@ -113,27 +115,47 @@ export class NodeStatus implements NodeView {
   }
 }
 
-function connectedView(session: Session): PeerStatus {
-  const path = session.link.path();
-  const { statistics } = session;
+/** What is told alike of every connected peer. */
+function connectedView({ name, link, statistics }: Session | GuestSession) {
+  const path = link.path();
+  const traffic = link.traffic();
   return {
-    id: session.name,
+    id: name,
     connected: true,
     state: "connected",
     rttMs: path.rttMs ?? null,
-    endpointId: session.link.remoteId,
+    endpointId: link.remoteId,
     path: path.kind,
     address: path.address ?? null,
     connectedAtMs: statistics.connectedAtMs,
     lastSeenMs: statistics.lastSeenMs,
+    sentBytes: traffic?.sentBytes ?? statistics.sentBytes,
+    receivedBytes: traffic?.receivedBytes ?? statistics.receivedBytes,
+    lastFailure: null,
+  };
+}
+
+function nativeView(session: Session): PeerStatus {
+  return {
+    ...connectedView(session),
+    dialect: "native",
     queued: session.queueDepth,
     lagMs: session.lagMs,
     inSync: session.isAgreed,
     version: session.member.hello.version,
     secretTag: session.member.tag,
-    sentBytes: session.link.traffic()?.sentBytes ?? statistics.sentBytes,
-    receivedBytes: session.link.traffic()?.receivedBytes ?? statistics.receivedBytes,
-    lastFailure: null,
+  };
+}
+
+function guestView(guest: GuestSession): PeerStatus {
+  return {
+    ...connectedView(guest),
+    dialect: "guest",
+    queued: guest.queueDepth,
+    lagMs: null,
+    inSync: guest.isLevel,
+    version: null,
+    secretTag: guest.peer.tag ?? null,
   };
 }
 
@@ -147,6 +169,7 @@ function soughtView(peer: SoughtPeer): PeerStatus {
     state: "connecting",
     rttMs: null,
     endpointId: peer.ids[0] ?? null,
+    dialect: null,
     path: null,
     address: host === undefined ? null : printHostPort(host),
     connectedAtMs: null,

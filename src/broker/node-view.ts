@@ -16,6 +16,8 @@ export interface PeerView {
   readonly connected: boolean;
   /** One word: `connected`, `connecting`, … */
   readonly state: string;
+  /** `native`, or `guest` of a peer that speaks the older protocol; null while that is unknown. */
+  readonly dialect: "native" | "guest" | null;
   readonly rttMs: number | null;
   /** `direct`, `relay` or `unknown`. */
   readonly path: string | null;

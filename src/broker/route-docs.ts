@@ -36,6 +36,7 @@ export const SCHEMAS = {
   Peer: object({
     address: orNull("string"),
     connected: flag,
+    dialect: orNull("string"),
     endpoint_id: orNull("string"),
     id: text,
     last_seen_ms: orNull("integer"),

@@ -26,6 +26,7 @@ function peerShape(peer: PeerView) {
   return {
     address: peer.address,
     connected: peer.connected,
+    dialect: peer.dialect,
     endpoint_id: peer.endpointId,
     id: peer.id,
     last_seen_ms: peer.lastSeenMs,

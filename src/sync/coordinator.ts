@@ -333,7 +333,9 @@ export class Coordinator {
       for (const [key, reason] of session.stuck) stuck.set(key as DocumentKey, reason);
     }
     for (const { refused } of this.#guests.sessions) {
-      for (const [key, reason] of refused) stuck.set(key as DocumentKey, reason);
+      for (const [key, reason] of refused) {
+        if (key.includes(":")) stuck.set(key as DocumentKey, reason);
+      }
     }
     return stuck;
   }

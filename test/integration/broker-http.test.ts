@@ -25,7 +25,7 @@ describe("the node's routes", () => {
     expect(Object.keys(peers.peers[0])).toEqual(Object.keys(peers.peers[0]).toSorted(compareText));
     expect(peers.peers[0]).toMatchObject({ id: "node-b", connected: true, rtt_ms: 1 });
     expect((await ask("/peers/node-b")).text).toBe(
-      `{"address":"127.0.0.1:11204","connected":true,"endpoint_id":"${"ab".repeat(32)}","id":"node-b","last_seen_ms":1800000000000,"path":"direct","received_bytes":20,"rtt_ms":1,"secret_tag":"00112233","sent_bytes":10,"state":"connected"}`,
+      `{"address":"127.0.0.1:11204","connected":true,"dialect":"native","endpoint_id":"${"ab".repeat(32)}","id":"node-b","last_seen_ms":1800000000000,"path":"direct","received_bytes":20,"rtt_ms":1,"secret_tag":"00112233","sent_bytes":10,"state":"connected"}`,
     );
     expect((await ask("/peers/nobody")).text).toBe(
       '{"error":"peer not found: nobody","status":404}',

@@ -54,6 +54,7 @@ function connectedPeer(id: NodeName): PeerView {
     endpointId: "ab".repeat(32),
     connected: true,
     state: "connected",
+    dialect: "native",
     rttMs: 1.4,
     path: "direct",
     address: "127.0.0.1:11204",
