@@ -1,0 +1,13 @@
+// All targets, by name.
+import { PATH_TARGETS } from "./path-targets.ts";
+import type { FuzzTarget } from "./target.ts";
+import { TEXT_TARGETS } from "./text-targets.ts";
+import { WIRE_TARGETS } from "./wire-targets.ts";
+
+export const TARGETS: readonly FuzzTarget[] = [...WIRE_TARGETS, ...TEXT_TARGETS, ...PATH_TARGETS];
+
+export function findTarget(name: string): FuzzTarget {
+  const found = TARGETS.find((target) => target.name === name);
+  if (found === undefined) throw new Error(`there is no target ${name}`);
+  return found;
+}
