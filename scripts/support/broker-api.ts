@@ -26,14 +26,21 @@ const PAGE_DOCUMENTS = 1000;
 
 export class BrokerApi {
   readonly url: string;
+  readonly #unix: string | undefined;
 
-  constructor(url: string) {
+  /** `unix`: path of a socket behind which the broker is, where no address of it can be reached. */
+  constructor(url: string, unix?: string) {
     this.url = url;
+    this.#unix = unix;
+  }
+
+  #fetch(url: string, options: RequestInit = {}): Promise<Response> {
+    return fetch(url, this.#unix === undefined ? options : { ...options, unix: this.#unix });
   }
 
   /** Undefined for 404. */
   async #find<T>(path: string): Promise<T | undefined> {
-    const response = await fetch(`${this.url}/api/v1${path}`);
+    const response = await this.#fetch(`${this.url}/api/v1${path}`);
     if (response.ok) return response.json() as Promise<T>;
     const text = await response.text();
     if (response.status === 404) return undefined;
@@ -52,7 +59,7 @@ export class BrokerApi {
 
   /** Resolves when the node has acknowledged the write. */
   async put(collection: string, id: string, document: Document): Promise<void> {
-    const response = await fetch(this.documentUrl(collection, id), {
+    const response = await this.#fetch(this.documentUrl(collection, id), {
       method: "PUT",
       headers: { "content-type": "application/json" },
       body: JSON.stringify(document),
@@ -80,7 +87,7 @@ export class BrokerApi {
   /** Whether the node answers and calls itself ready; false while nobody listens. */
   async isReady(): Promise<boolean> {
     try {
-      const response = await fetch(`${this.url}/api/v1/ready`);
+      const response = await this.#fetch(`${this.url}/api/v1/ready`);
       await response.text();
       return response.ok;
     } catch {

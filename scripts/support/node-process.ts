@@ -21,6 +21,16 @@ export interface NodeProcessOptions {
   readonly logFilter: string;
   /** More settings, by their names in the environment. */
   readonly env?: Readonly<Record<string, string>>;
+  /** Where it runs, if not beside this process. */
+  readonly place?: NodePlace;
+}
+
+/** Somewhere that loopback does not reach, such as a network namespace. */
+export interface NodePlace {
+  /** What the command line begins with; it must keep the process id. */
+  readonly command: readonly string[];
+  /** Path of a unix socket that leads to the broker. */
+  readonly door: string;
 }
 
 async function readLines(
@@ -52,9 +62,9 @@ export class NodeProcess {
   private constructor(options: NodeProcessOptions) {
     this.name = options.name;
     this.dataDir = options.dataDir;
-    this.api = new BrokerApi(`http://127.0.0.1:${options.brokerPort}`);
+    this.api = new BrokerApi(`http://127.0.0.1:${options.brokerPort}`, options.place?.door);
     this.startedMs = performance.now();
-    this.#child = Bun.spawn([options.executable], {
+    this.#child = Bun.spawn([...(options.place?.command ?? []), options.executable], {
       // Nothing of the caller's own settings may reach the node.
       env: {
         PATH: Bun.env["PATH"] ?? "",

@@ -4,14 +4,14 @@ import type { Store } from "../store/store.ts";
 import { ROOT } from "../store/sums.ts";
 import type { CatchUp } from "./catch-up.ts";
 
-/** How often sums are compared while anything has changed since the last agreement. */
+/** How long after a change, and how often while anything goes on changing, sums are compared. */
 const COMPARE_MS = 3_500;
 /** Only one side asks at a time, as a rule: the answers of both would send everything twice. */
 const ACCEPTOR_EXTRA_MS = 1_000;
 /** A catch-up puts that off as long as it moves, and at most this long. */
 const COMPARE_BUSY_MS = 30_000;
 const COMPARE_LATEST_MS = 600_000;
-/** A catch-up is over when its peer has sent nothing more for so long. */
+/** A peer that has sent nothing more for so long is asked whether that was all. */
 const SILENT_MS = 500;
 
 export interface AgreementContext {
@@ -19,14 +19,19 @@ export interface AgreementContext {
   readonly clock: Clock;
   readonly catchUp: CatchUp;
   readonly isDialer: boolean;
+  /** Calls back once the peer has had all that we sent by now, and we its answers. */
+  readonly afterAnswers: (then: () => void) => void;
 }
 
 export class Agreement {
   readonly #context: AgreementContext;
   #root: string | undefined;
   #comparedAt: number;
+  /** When it was first seen that the last agreement holds no more. */
+  #changedAt: number | undefined;
   #isPutOff = false;
   #lastSentAt = 0;
+  #isAsking = false;
 
   constructor(context: AgreementContext) {
     this.#context = context;
@@ -48,18 +53,28 @@ export class Agreement {
   /** Whether to compare now; if another peer has to be caught up with first, it is due as soon as that is. */
   mayCompare(theirs?: number): boolean {
     const { store, clock, catchUp } = this.#context;
-    // Who has agreed before is not asked for everything again.
-    const known = theirs ?? (this.#root === undefined ? undefined : 0);
+    // Who has agreed before lacks little. Of any other nobody knows: equal counts may be of other documents.
+    const known = this.#root === undefined ? undefined : (theirs ?? 0);
     const may = catchUp.mayCompare(this, store.sum(ROOT).count, known);
     this.#isPutOff = !may;
     if (may) this.#comparedAt = clock.monotonic();
     return may;
   }
 
-  /** The peer sent documents; `more` of its catch-up follow. */
-  received(more: boolean): void {
+  /** The peer compares with somebody else at the moment, and will ask us when that is over. */
+  declined(): void {
+    this.#context.catchUp.done(this);
+  }
+
+  /** The peer sent documents. */
+  received(): void {
     this.#lastSentAt = this.#context.clock.monotonic();
-    if (more) this.#context.catchUp.progress(this);
+  }
+
+  /** Something of a catch-up arrives: what differs, documents with more to follow, the middle of a frame. */
+  advanced(): void {
+    this.received();
+    this.#context.catchUp.progress(this);
   }
 
   /** The peer has acknowledged something. */
@@ -67,22 +82,37 @@ export class Agreement {
     this.#lastSentAt = this.#context.clock.monotonic();
   }
 
-  /** A comparison has listed only a part of what differs: the next follows as soon as that is settled. */
+  /** Something is left to compare as soon as what is under way is settled. */
   again(): void {
     this.#isPutOff = true;
   }
 
   /** Called now and then: lets others catch up once this peer has fallen silent, and says when to compare. */
   isDue(isBusy: boolean): boolean {
-    const { clock, catchUp, isDialer } = this.#context;
+    const { clock, isDialer } = this.#context;
     const now = clock.monotonic();
     const quietMs = now - Math.max(this.#lastSentAt, this.#comparedAt);
-    if (!isBusy && quietMs >= SILENT_MS) catchUp.done(this);
+    if (!isBusy && quietMs >= SILENT_MS) this.#askWhetherAll(now);
     if (this.#isPutOff && !isBusy) return true;
-    if (this.holds) return false;
-    const sinceMs = now - this.#comparedAt;
+    if (this.holds) {
+      this.#changedAt = undefined;
+      return false;
+    }
+    this.#changedAt ??= now;
+    const sinceMs = now - Math.max(this.#comparedAt, this.#changedAt);
     if (isBusy) return quietMs >= COMPARE_BUSY_MS || sinceMs >= COMPARE_LATEST_MS;
     return sinceMs >= COMPARE_MS + (isDialer ? 0 : ACCEPTOR_EXTRA_MS);
+  }
+
+  /** No time tells a slow link from a peer that has sent all. */
+  #askWhetherAll(askedAt: number): void {
+    const { catchUp, afterAnswers } = this.#context;
+    if (this.#isAsking || !catchUp.isFrom(this)) return;
+    this.#isAsking = true;
+    afterAnswers(() => {
+      this.#isAsking = false;
+      if (Math.max(this.#lastSentAt, this.#comparedAt) <= askedAt) catchUp.done(this);
+    });
   }
 
   /** The link is over. */

@@ -2,7 +2,7 @@
 import type { Clock } from "../base/clock.ts";
 
 /** A peer that sends nothing for so long is no longer waited for. */
-const PATIENCE_MS = 2_000;
+const PATIENCE_MS = 10_000;
 /** A peer that has so many documents more than we is one to catch up with. */
 const FAR_BEHIND = 200;
 
@@ -20,10 +20,22 @@ export class CatchUp {
    * undefined), the others wait from then on until done(), or until the peer falls silent.
    */
   mayCompare(peer: object, ours: number, theirs: number | undefined): boolean {
-    const isOurs = this.#from === undefined || this.#from === peer;
-    if (!isOurs && this.#clock.monotonic() - this.#at < PATIENCE_MS) return false;
+    if (this.isFromOther(peer)) return false;
     if (theirs === undefined || theirs > ours + FAR_BEHIND) this.#hold(peer);
     return true;
+  }
+
+  isFrom(peer: object): boolean {
+    return this.#from === peer;
+  }
+
+  /** Whether somebody else is being caught up with. */
+  isFromOther(peer: object): boolean {
+    return this.#from !== undefined && this.#from !== peer && !this.#isLate;
+  }
+
+  get #isLate(): boolean {
+    return this.#clock.monotonic() - this.#at >= PATIENCE_MS;
   }
 
   /** The peer goes on sending. */

@@ -11,7 +11,9 @@ import { CLOSE, greet, type Member } from "../net/membership.ts";
 import type { DocumentKey } from "../store/document-key.ts";
 import type { Committed, Store } from "../store/store.ts";
 import { ALPN_GUEST, type Hello } from "../wire/hello.ts";
+import { FEATURE_PACKED } from "../wire/packed.ts";
 import { CatchUp } from "./catch-up.ts";
+import { Claims } from "./claims.ts";
 import type { GuestSession } from "./guest-session.ts";
 import { Guests, type SoughtKey } from "./guests.ts";
 import { Session } from "./session.ts";
@@ -56,6 +58,7 @@ export class Coordinator {
   readonly #options: CoordinatorOptions;
   readonly #hello: Hello;
   readonly #catchUp: CatchUp;
+  readonly #claims: Claims;
   readonly #dialer: Dialer;
   readonly #acceptor: Acceptor;
   readonly #guests: Guests;
@@ -77,8 +80,15 @@ export class Coordinator {
     this.#options = options;
     const { network, formation, clock, random, nodeName } = options;
     const { version, store } = options;
-    this.#hello = { name: nodeName, version, start: store.start, policies: POLICIES, features: 0 };
+    this.#hello = {
+      name: nodeName,
+      version,
+      start: store.start,
+      policies: POLICIES,
+      features: FEATURE_PACKED,
+    };
     this.#catchUp = new CatchUp(clock);
+    this.#claims = new Claims(clock);
     this.#acceptor = new Acceptor({ network, clock, arrived: (link) => this.#greet(link) });
     this.#dialer = new Dialer({
       network,
@@ -242,7 +252,8 @@ export class Coordinator {
       this.#hasAgreed = true;
     };
     this.#admitted += 1;
-    const session = new Session(member, { store, clock, onAgreed, catchUp: this.#catchUp, onBug });
+    const shared = { catchUp: this.#catchUp, claims: this.#claims };
+    const session = new Session(member, { store, clock, onAgreed, ...shared, onBug });
     this.#sessions.set(session.name, session);
     void session.ended.then((end) => this.#finish(session, end));
     this.#guests.outgrown(session.name);

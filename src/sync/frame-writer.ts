@@ -23,6 +23,8 @@ export interface FrameWriterContext {
   readonly clock: Clock;
   readonly statistics: SessionStatistics;
   readonly signal: AbortSignal;
+  /** Whether the peer takes packed frames. */
+  readonly isPacked: boolean;
   /** The peer takes nothing any more. */
   readonly stalled: () => void;
 }
@@ -44,7 +46,7 @@ export class FrameWriter {
   /** Sends an answer before any states that wait. */
   send(message: NativeMessage): void {
     if (this.#context.signal.aborted) return;
-    const bytes = encodeNative(message);
+    const bytes = encodeNative(message, this.#context);
     this.#controlBytes += bytes.length;
     if (this.#controlBytes > CONTROL_BYTES_MAX) this.#context.stalled();
     else this.#control.push(bytes);
@@ -118,10 +120,11 @@ export class FrameWriter {
   #encode(item: OutboxItem): Uint8Array {
     const { statistics } = this.#context;
     const serial = this.window.nextSerial();
-    const bytes =
+    const message: NativeMessage =
       item.kind === "states"
-        ? encodeNative({ type: "states", serial, more: item.more, entries: item.entries })
-        : encodeNative({ type: "chunk", serial, ...item.part });
+        ? { type: "states", serial, more: item.more, entries: item.entries }
+        : { type: "chunk", serial, ...item.part };
+    const bytes = encodeNative(message, this.#context);
     statistics.sentFrames += 1;
     statistics.sentDocuments += item.kind === "states" ? item.entries.length : 0;
     this.window.sent(serial, bytes.length);

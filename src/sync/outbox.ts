@@ -194,7 +194,7 @@ export class Outbox {
       entries.push(entry);
       bytes += entry.bytes.length + entry.key.length + 22;
     }
-    if (entries.length > 0) return { kind: "states", more: this.#hasBulk(), entries };
+    if (entries.length > 0) return { kind: "states", more: !this.isEmpty, entries };
     const part = this.#takeChunk();
     return part === undefined ? undefined : { kind: "chunk", part };
   }

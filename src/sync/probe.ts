@@ -33,7 +33,16 @@ export class Probes {
     return result;
   }
 
+  /** Calls back once a ping sent now is answered, however late: what was sent before it has been answered too. */
+  after(send: (nonce: number) => void, then: () => void): void {
+    this.#nonce = (this.#nonce + 1) >>> 0;
+    this.#waiting.set(this.#nonce, then);
+    send(this.#nonce);
+  }
+
   answered(nonce: number): void {
-    this.#waiting.get(nonce)?.();
+    const answered = this.#waiting.get(nonce);
+    this.#waiting.delete(nonce);
+    answered?.();
   }
 }

@@ -78,6 +78,7 @@ export function answerLeaves(
   store: Store,
   outbox: Outbox,
   message: Message<"leaves">,
+  mayClaim: Claim,
 ): NativeMessage[] {
   if (!isPrefix(message)) return [];
   if (message.entries.length === 0) {
@@ -91,10 +92,13 @@ export function answerLeaves(
     const their = theirs.get(key);
     theirs.delete(key);
     if (their === undefined) lacking.push(key);
-    else if (their !== hash) unequal.push(compareEntry(store, key, hash));
+    else if (their !== hash && mayClaim(key, true)) unequal.push(compareEntry(store, key, hash));
   }
   outbox.pushBulk(lacking);
-  for (const key of theirs.keys()) unequal.push({ key, hash: NO_HASH, heads: [] });
+  for (const text of theirs.keys()) {
+    const key = text as DocumentKey;
+    if (mayClaim(key, false)) unequal.push({ key, hash: NO_HASH, heads: [] });
+  }
   return compareMessages(unequal);
 }
 
@@ -110,19 +114,26 @@ export function compareMessages(entries: readonly CompareEntry[]): NativeMessage
   }));
 }
 
+/** Whether a document may be settled with this peer; one that we have not at all may be on its way from another. */
+export type Claim = (key: DocumentKey, isKnown: boolean) => boolean;
+
 /** Answers to "this is what I have": our state where it differs, our heads where theirs are needed to choose. */
 export function answerCompare(
   store: Store,
   outbox: Outbox,
   message: Message<"compare">,
+  mayClaim: Claim,
 ): NativeMessage[] {
   const back: CompareEntry[] = [];
   for (const { key: text, hash, heads } of message.entries) {
     const key = text as DocumentKey;
     const ours = store.hashOf(key);
     if (ours === hash) outbox.has(key, hash);
+    else if (hash === NO_HASH) {
+      if (ours === undefined) continue;
+      outbox.pushState(key, knownHeads(store, key, heads));
+    } else if (!mayClaim(key, ours !== undefined)) continue;
     else if (ours === undefined) back.push({ key, hash: NO_HASH, heads: [] });
-    else if (hash === NO_HASH) outbox.pushState(key, knownHeads(store, key, heads));
     else back.push(...answerOne(store, outbox, { key, ours, heads }));
   }
   return compareMessages(back);

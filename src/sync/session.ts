@@ -10,9 +10,11 @@ import type { Committed, IncomingState, MergeOutcome, Store } from "../store/sto
 import { ROOT } from "../store/sums.ts";
 import { FrameDecoder } from "../wire/frame.ts";
 import { decodeNative, NATIVE_PAYLOAD_BYTES_MAX, type NativeMessage } from "../wire/native.ts";
+import { FEATURE_PACKED } from "../wire/packed.ts";
 import { Agreement } from "./agreement.ts";
 import { Assemblies } from "./assembly.ts";
 import type { CatchUp } from "./catch-up.ts";
+import type { Claims } from "./claims.ts";
 import { FrameWriter } from "./frame-writer.ts";
 import { Intake } from "./intake.ts";
 import { Outbox } from "./outbox.ts";
@@ -22,6 +24,7 @@ import {
   answerLeaves,
   answerMerge,
   answerSums,
+  type Claim,
   compareMessages,
   rootSums,
 } from "./reconcile.ts";
@@ -45,6 +48,7 @@ export interface SessionContext {
   readonly onAgreed: (session: Session) => void;
   /** Shared by all sessions of the node. */
   readonly catchUp: CatchUp;
+  readonly claims: Claims;
   /** Something that can't happen has: the process has to end. */
   readonly onBug: (error: unknown) => void;
 }
@@ -88,6 +92,7 @@ export class Session {
     this.statistics = newStatistics(context.clock.now());
     this.#writer = new FrameWriter({
       stream: member.stream,
+      isPacked: (member.hello.features & FEATURE_PACKED) !== 0,
       outbox: this.#outbox,
       clock: context.clock,
       statistics: this.statistics,
@@ -96,7 +101,8 @@ export class Session {
     });
     const { store, clock, catchUp } = context;
     const isDialer = member.link.direction === "outgoing";
-    this.#agreement = new Agreement({ store, clock, catchUp, isDialer });
+    const afterAnswers = (then: () => void) => this.#probes.after(this.#ping, then);
+    this.#agreement = new Agreement({ store, clock, catchUp, isDialer, afterAnswers });
     this.ended = this.#run();
   }
 
@@ -149,10 +155,11 @@ export class Session {
     if (this.#agreement.mayCompare()) this.#writer.send(rootSums(this.#store));
   }
 
+  readonly #ping = (nonce: number): void => this.#writer.send({ type: "ping", nonce });
+
   /** Whether the peer answers on this link. */
   probe(): Promise<boolean> {
-    const send = (nonce: number) => this.#writer.send({ type: "ping", nonce });
-    return this.#probes.ask(send, this.link.path().rttMs, this.#abort.signal);
+    return this.#probes.ask(this.#ping, this.link.path().rttMs, this.#abort.signal);
   }
 
   /** Resolves once the peer has acknowledged all that it is to have, or after `withinMs`. */
@@ -201,6 +208,7 @@ export class Session {
           const message = decodeNative(frame);
           if (message !== undefined) this.#guard(() => this.#receive(message));
         }
+        if (decoder.isInside) this.#agreement.advanced();
         await this.#intake.room();
       }
       this.#streamEnded();
@@ -245,7 +253,8 @@ export class Session {
     switch (message.type) {
       case "states":
         this.#isCatchingUp = message.more;
-        this.#agreement.received(message.more);
+        if (message.more) this.#agreement.advanced();
+        else this.#agreement.received();
         this.#takeIn(message.entries, message.serial);
         return;
       case "chunk": {
@@ -259,13 +268,14 @@ export class Session {
         this.#writer.wake();
         return;
       case "compare":
-        this.#reply(answerCompare(this.#store, this.#outbox, message));
+        this.#receiveCompare(message);
         return;
       case "sums":
         this.#receiveSums(message);
         return;
       case "leaves":
-        this.#reply(answerLeaves(this.#store, this.#outbox, message));
+        this.#agreement.advanced();
+        this.#reply(answerLeaves(this.#store, this.#outbox, message, this.#claim));
         return;
       case "agreed":
         this.#receiveAgreed(message);
@@ -281,10 +291,29 @@ export class Session {
     }
   }
 
+  #receiveCompare(message: Extract<NativeMessage, { type: "compare" }>): void {
+    this.#agreement.advanced();
+    this.#reply(answerCompare(this.#store, this.#outbox, message, this.#claim));
+  }
+
+  readonly #claim: Claim = (key, isKnown) => {
+    const { catchUp, claims } = this.#context;
+    // What another peer is about to send anyway is not asked for here; sums find what that one lacks too.
+    if (!isKnown && catchUp.isFromOther(this.#agreement)) return false;
+    return claims.claim(this, key, this.link.path().rttMs);
+  };
+
   #receiveSums(message: Extract<NativeMessage, { type: "sums" }>): void {
     const root = message.entries.find(({ depth }) => depth === 0);
-    if (root !== undefined && !this.#agreement.mayCompare(root.count)) return;
-    if (root !== undefined) this.#outbox.forgetBulk();
+    const ours = this.#store.sum(ROOT);
+    const isEqual = root?.count === ours.count && root.sum === ours.sum;
+    if (root !== undefined && !isEqual && !this.#agreement.mayCompare(root.count)) {
+      // A sum that is not the one asked about: not now.
+      this.#reply([{ type: "agreed", ...ours }]);
+      return;
+    }
+    if (root === undefined) this.#agreement.advanced();
+    else this.#outbox.forgetBulk();
     const { replies, isAgreed, isPartial } = answerSums(this.#store, this.#outbox, message);
     if (isAgreed) this.#agree();
     if (isPartial) this.#agreement.again();
@@ -293,7 +322,10 @@ export class Session {
 
   #receiveAgreed({ count, sum }: { count: number; sum: string }): void {
     const ours = this.#store.sum(ROOT);
-    if (ours.count !== count || ours.sum !== sum) return;
+    if (ours.count !== count || ours.sum !== sum) {
+      this.#agreement.declined();
+      return;
+    }
     this.#outbox.forgetBulk();
     this.#agree();
   }
@@ -316,6 +348,7 @@ export class Session {
   }
 
   #merged({ key, hash }: IncomingState, outcome: MergeOutcome): void {
+    this.#context.claims.settled(this, key);
     if (outcome.kind === "equal") this.#outbox.has(key, hash);
     else this.#reply(answerMerge(this.#store, this.#outbox, { key, kind: outcome.kind }));
   }
@@ -340,12 +373,14 @@ export class Session {
       const due = this.#outbox.takeDue().map(({ key, hash }) => ({ key, hash, heads: [] }));
       // Sums say of many documents what naming each would say at length.
       const isMany = due.length > NAMED_MAX;
-      if (!isMany) this.#reply(compareMessages(due));
+      if (isMany) this.#agreement.again();
+      else this.#reply(compareMessages(due));
       const isBusy = this.#isCatchingUp || !this.#outbox.isEmpty || this.#intake.isBusy;
       const isDue = this.#agreement.isDue(isBusy);
-      if (isMany || isDue || this.#outbox.takeForgetful()) this.reconcile();
+      if (isDue || this.#outbox.takeForgetful()) this.reconcile();
     }
     this.#agreement.end();
+    this.#context.claims.drop(this);
   }
 
   /** Long while there is nothing to do, so that a node at rest rests; a change ends a long one. */

@@ -94,10 +94,15 @@ export class FrameDecoder {
     }
   }
 
+  /** Whether a frame has begun and not ended. */
+  get isInside(): boolean {
+    return this.#unread > 0 || this.#header !== undefined;
+  }
+
   /** Call at the end of the stream: Fault `wire_invalid` if it broke off inside a frame. */
   end(): void {
     if (this.#fault !== undefined) throw this.#fault;
-    if (this.#unread > 0 || this.#header !== undefined) {
+    if (this.isInside) {
       throw new Fault("wire_invalid", "the stream ended inside a frame");
     }
   }

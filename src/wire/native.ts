@@ -11,12 +11,14 @@
 //   0x27 agreed      u32 count || sum[16] of the root
 //   0x28 neighbours  u16 n || n x name: who is connected to me
 //   0x29 ping, 0x2a pong  u32 nonce
+//   0x2b packed      another frame, deflated; see packed.ts
 //
 //   key, name = u16 length || UTF-8.  flags bit 0: more of a catch-up follows.
 //   Frames of other types are skipped: later versions may add some.
 import { ByteReader, ByteWriter, fromHex, toHex } from "../base/bytes.ts";
 import { Fault } from "../base/faults.ts";
 import { encodeFrame, type Frame } from "./frame.ts";
+import { pack, unpack } from "./packed.ts";
 
 /** Frames of states are cut at about this size, so that nothing waits long behind one. */
 export const STATES_BYTES_TARGET = 48 * 1024;
@@ -94,10 +96,12 @@ const TYPES = {
   pong: 0x2a,
 } as const satisfies Record<NativeMessage["type"], number>;
 
-export function encodeNative(message: NativeMessage): Uint8Array {
+/** `isPacked`: for a peer that takes packed frames, and only where that saves bytes. */
+export function encodeNative(message: NativeMessage, { isPacked = false } = {}): Uint8Array {
   const writer = new ByteWriter();
   writePayload(writer, message);
-  return encodeFrame({ key: "", type: TYPES[message.type], payload: writer.finish() });
+  const frame = { key: "", type: TYPES[message.type], payload: writer.finish() };
+  return encodeFrame(isPacked ? pack(frame) : frame);
 }
 
 function writePayload(writer: ByteWriter, message: NativeMessage): void {
@@ -149,7 +153,8 @@ function writePayload(writer: ByteWriter, message: NativeMessage): void {
 }
 
 /** Undefined for a type that this version does not know. Fault `wire_invalid` for a payload that is not its type's. */
-export function decodeNative(frame: Frame): NativeMessage | undefined {
+export function decodeNative(received: Frame): NativeMessage | undefined {
+  const frame = unpack(received, NATIVE_PAYLOAD_BYTES_MAX);
   const read = READERS[frame.type];
   if (read === undefined) return undefined;
   const reader = new ByteReader(frame.payload);

@@ -21,8 +21,12 @@ export interface LinkContext {
   readonly random: Random;
   readonly path: PathOptions;
   readonly isCut: () => boolean;
-  readonly sent: (part: Uint8Array) => void;
+  /** Hears of every piece that is sent, on which stream, and to whom. */
+  readonly sent: (part: Uint8Array, stream: object, to: EndpointId) => void;
 }
+
+const PACKET_BYTES = 1_200;
+const PIECE_MS = 20;
 
 /** A queue with one taker that waits. */
 export class Mailbox<T> {
@@ -124,9 +128,13 @@ class Route {
   }
 }
 
+type PipeContext = Omit<LinkContext, "sent"> & {
+  readonly sent: (part: Uint8Array, stream: object) => void;
+};
+
 /** One direction of a stream, from a writer on one side to a reader on the other. */
 class Pipe {
-  readonly #context: LinkContext;
+  readonly #context: PipeContext;
   readonly #route: Route;
   readonly #onFirst: () => void;
   #isSeen = false;
@@ -141,10 +149,15 @@ class Pipe {
   #wakeReader: (() => void) | undefined;
   readonly #waitingWriters: (() => void)[] = [];
 
-  constructor(context: LinkContext, route: Route, onFirst: () => void) {
+  constructor(context: PipeContext, route: Route, onFirst: () => void) {
     this.#context = context;
     this.#route = route;
     this.#onFirst = onFirst;
+  }
+
+  /** What arrives at one time on a slow path is little. */
+  get #pieceBytes(): number {
+    return Math.max(PACKET_BYTES, this.#context.path.bytesPerMs * PIECE_MS);
   }
 
   async write(bytes: Uint8Array): Promise<void> {
@@ -161,10 +174,10 @@ class Pipe {
         await new Promise<void>((resolve) => this.#waitingWriters.push(resolve));
         continue;
       }
-      const part = copy.subarray(offset, offset + room);
+      const part = copy.subarray(offset, offset + Math.min(room, this.#pieceBytes));
       offset += part.length;
       this.#used += part.length;
-      this.#context.sent(part);
+      this.#context.sent(part, this);
       this.#lastAt = this.#route.send(part.length, this.#lastAt, () => {
         this.#see();
         this.#arrived.push(part);
@@ -249,7 +262,7 @@ export class MemoryLink implements Link {
   readonly direction: "outgoing" | "incoming";
   readonly ended: Promise<LinkEnd>;
   readonly remoteAddress: string;
-  readonly #context: LinkContext;
+  readonly #context: PipeContext;
   readonly #route: Route;
   readonly #streams = new Mailbox<ByteStream>();
   readonly #pipes = new Set<Pipe>();
@@ -266,16 +279,16 @@ export class MemoryLink implements Link {
   ) {
     this.#context = {
       ...context,
-      sent: (part) => {
+      sent: (part, stream) => {
         this.#sentBytes += part.length;
-        context.sent(part);
+        context.sent(part, stream, side.remoteId);
       },
     };
     this.remoteId = side.remoteId;
     this.remoteAddress = side.remoteAddress;
     this.direction = side.direction;
     this.alpn = alpn;
-    this.#route = new Route(this.#context);
+    this.#route = new Route(context);
     this.ended = new Promise((resolve) => {
       this.#end = resolve;
     });

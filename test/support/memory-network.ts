@@ -34,6 +34,15 @@ interface Pair {
   readonly to: MemoryEndpoint;
 }
 
+/** Bytes of one direction of a stream, in the order of sending. */
+export interface SentPiece {
+  readonly from: EndpointId;
+  readonly to: EndpointId;
+  /** The same for all pieces of one direction of one stream. */
+  readonly stream: object;
+  readonly bytes: Uint8Array;
+}
+
 /** The wires between all endpoints. */
 export class MemoryNet {
   readonly clock: Clock;
@@ -46,6 +55,7 @@ export class MemoryNet {
   #bytes = 0;
   #frames = 0;
   #trace = 0n;
+  #tap: ((piece: SentPiece) => void) | undefined;
 
   constructor(options: { clock: Clock; random: Random; path?: Partial<PathOptions> }) {
     this.clock = options.clock;
@@ -77,6 +87,11 @@ export class MemoryNet {
     const endpoint = new MemoryEndpoint(this, options);
     this.#byAddress.set(options.address, endpoint);
     return endpoint;
+  }
+
+  /** Hears all that is sent from now on, by all links. */
+  tap(listener: (piece: SentPiece) => void): void {
+    this.#tap = listener;
   }
 
   /** Where an endpoint is, or "nowhere". */
@@ -177,11 +192,14 @@ export class MemoryNet {
       random: this.random,
       path: this.#pathOf(from.id, to.id),
       isCut: () => this.isCut(from.id, to.id),
-      sent: (part) => {
+      sent: (part, stream, receiver) => {
         this.#bytes += part.length;
         this.#frames += 1;
         const what = Bun.hash(part, this.#trace);
         this.#trace = Bun.hash(`${from.id}${to.id}${this.clock.monotonic()}`, BigInt(what));
+        const isForth = receiver === to.id;
+        const ends = isForth ? { from: from.id, to: to.id } : { from: to.id, to: from.id };
+        this.#tap?.({ ...ends, stream, bytes: part });
       },
     };
     const place = (endpoint: MemoryEndpoint) => ({

@@ -38,6 +38,19 @@ export class Namespace implements Disposable {
     ip("-n", this.name, ...args);
   }
 
+  /** `tc` inside of the namespace. */
+  tc(...args: readonly string[]): void {
+    this.read(["tc", ...args]);
+  }
+
+  /** What a command inside prints. */
+  read(command: readonly string[]): string {
+    const { exitCode, stdout, stderr } = Bun.spawnSync(this.command(command));
+    const told = stderr.toString().trim();
+    if (exitCode !== 0) throw new Error(`${this.name}: ${command.join(" ")}: ${told}`);
+    return stdout.toString();
+  }
+
   /** The command line that runs `command` inside. */
   command(command: readonly string[]): string[] {
     return ["ip", "netns", "exec", this.name, ...command];

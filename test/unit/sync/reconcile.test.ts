@@ -23,6 +23,9 @@ import {
 } from "../../../src/wire/native.ts";
 import { key, openMemoryStore, put, read, remove } from "../../support/memory-store.ts";
 
+/** Every document may be settled here. */
+const ANY = () => true;
+
 /** One store with what a session has around it, without link, window and time. */
 class Side {
   readonly store: Store;
@@ -38,7 +41,7 @@ class Side {
   }
 
   send(messages: readonly NativeMessage[]): void {
-    this.waiting.push(...messages.map(encodeNative));
+    this.waiting.push(...messages.map((message) => encodeNative(message)));
   }
 
   /** What is sent before anything can come back: answers, then a frame of states. */
@@ -63,9 +66,9 @@ class Side {
         return this.send(replies);
       }
       case "leaves":
-        return this.send(answerLeaves(this.store, this.outbox, message));
+        return this.send(answerLeaves(this.store, this.outbox, message, ANY));
       case "compare":
-        return this.send(answerCompare(this.store, this.outbox, message));
+        return this.send(answerCompare(this.store, this.outbox, message, ANY));
       case "agreed":
         this.hasAgreed = true;
         return;
@@ -288,7 +291,12 @@ describe("what a peer asks that makes no sense", () => {
     });
     expect(asked).toEqual({ replies: [], isAgreed: false, isPartial: false });
     expect(
-      answerLeaves(side.store, side.outbox, { type: "leaves", depth: 3, index: 4096, entries: [] }),
+      answerLeaves(
+        side.store,
+        side.outbox,
+        { type: "leaves", depth: 3, index: 4096, entries: [] },
+        ANY,
+      ),
     ).toEqual([]);
     expect(side.outbox.isEmpty).toBe(true);
     close(side);
@@ -298,7 +306,12 @@ describe("what a peer asks that makes no sense", () => {
     const side = new Side("node-a");
     await put(side.store, "tracks:1", { n: 1 });
     const asked = { key: "tracks:1", hash: "1".repeat(32), heads: ["2".repeat(64)] };
-    const replies = answerCompare(side.store, side.outbox, { type: "compare", entries: [asked] });
+    const replies = answerCompare(
+      side.store,
+      side.outbox,
+      { type: "compare", entries: [asked] },
+      ANY,
+    );
     expect(replies).toEqual([
       { type: "compare", entries: [{ key: "tracks:1", hash: NO_HASH, heads: [] }] },
     ]);
@@ -312,10 +325,15 @@ describe("what a peer asks that makes no sense", () => {
     await put(side.store, "notes:1", { n: 1 });
     const heads = ["2".repeat(64)];
     const ask = (hash: string) =>
-      answerCompare(side.store, side.outbox, {
-        type: "compare",
-        entries: [{ key: "notes:1", hash, heads }],
-      });
+      answerCompare(
+        side.store,
+        side.outbox,
+        {
+          type: "compare",
+          entries: [{ key: "notes:1", hash, heads }],
+        },
+        ANY,
+      );
     const own = side.store.headsOf(key("notes:1")) ?? [];
     expect(ask("1".repeat(32))).toEqual([
       { type: "compare", entries: [{ key: "notes:1", hash: NO_HASH, heads: own }] },
@@ -325,6 +343,46 @@ describe("what a peer asks that makes no sense", () => {
     const item = side.outbox.take();
     const bytes = item?.kind === "states" ? item.entries[0]?.bytes : undefined;
     expect(bytes).toEqual(side.store.stateFor(key("notes:1"))?.bytes ?? new Uint8Array());
+    close(side);
+  });
+
+  test("what is being settled with another peer is neither asked for nor compared", async () => {
+    const side = new Side("node-a");
+    await put(side.store, "tracks:known", { n: 1 });
+    await put(side.store, "tracks:lacking", { n: 1 });
+    const asked: [string, boolean][] = [];
+    const never = (name: string, isKnown: boolean) => {
+      asked.push([name, isKnown]);
+      return false;
+    };
+    const hash = "1".repeat(32);
+    const named = ["tracks:known", "tracks:unknown"].map((name) => ({
+      key: name,
+      hash,
+      heads: [],
+    }));
+    const { store, outbox } = side;
+    expect(answerCompare(store, outbox, { type: "compare", entries: named }, never)).toEqual([]);
+    expect(outbox.isEmpty).toBe(true);
+    const leaves = { type: "leaves", depth: 0, index: 0, entries: named } as const;
+    expect(answerLeaves(store, outbox, leaves, never)).toEqual([]);
+    const claims: [string, boolean][] = [
+      ["tracks:known", true],
+      ["tracks:unknown", false],
+    ];
+    expect(asked).toEqual([...claims, ...claims]);
+    // What the peer lacks is for us to send, whoever else settles what.
+    const item = outbox.take();
+    const keys = item?.kind === "states" ? item.entries.map((entry) => entry.key) : [];
+    expect(keys).toEqual([key("tracks:lacking")]);
+    close(side);
+  });
+
+  test("a peer that asks for what we have not is not asked for it", () => {
+    const side = new Side("node-a");
+    const asked = { key: "tracks:1", hash: NO_HASH, heads: [] };
+    const message = { type: "compare", entries: [asked] } as const;
+    expect(answerCompare(side.store, side.outbox, message, ANY)).toEqual([]);
     close(side);
   });
 });

@@ -125,7 +125,7 @@ describe("every message", () => {
   });
 
   test("comes through a stream in pieces of any size", () => {
-    const stream = Buffer.concat(samples.map(encodeNative));
+    const stream = Buffer.concat(samples.map((message) => encodeNative(message)));
     fc.assert(
       fc.property(fc.array(fc.integer({ min: 1, max: 40 }), { minLength: 1 }), (sizes) => {
         const decoder = new FrameDecoder({
@@ -182,7 +182,7 @@ test("bytes after the end of a message are refused, but for a chunk", () => {
 });
 
 test("a frame of a type from later versions is skipped, whatever it holds", () => {
-  for (const type of [0x00, 0x1f, 0x2b, 0xff]) {
+  for (const type of [0x00, 0x1f, 0x2c, 0xff]) {
     expect(decodeNative({ key: "", type, payload: Uint8Array.of(1, 2, 3) })).toBeUndefined();
   }
 });

@@ -1,0 +1,235 @@
+// A formation in network namespaces: each node is the executable on a host of its own, and all hosts are plugged
+// into switches that can be parted, slowed down and counted. Nothing of it leaves the machine.
+import { randomBytes } from "node:crypto";
+import { rmSync } from "node:fs";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { connect, Namespace } from "../../test/support/namespace.ts";
+import { atExit } from "../support/at-exit.ts";
+import { NodeProcess } from "../support/node-process.ts";
+import { waitFor } from "../support/waiting.ts";
+
+export const IROH_PORT = 11204;
+const BROKER_PORT = 8081;
+const SWITCHES = ["switch0", "switch1"] as const;
+const DEVICE = "eth0";
+
+export interface LabOptions {
+  readonly executable: string;
+  readonly hosts: readonly string[];
+  readonly logFilter?: string;
+}
+
+export interface Counters {
+  readonly sentBytes: number;
+  readonly receivedBytes: number;
+}
+
+/** One machine with one interface, and mostly one node. */
+export class Host {
+  readonly name: string;
+  readonly address: string;
+  readonly namespace: Namespace;
+  readonly port: string;
+  readonly #lab: Lab;
+  readonly #door: string;
+  readonly #doorProcess: Bun.Subprocess;
+  #node: NodeProcess | undefined;
+
+  constructor(lab: Lab, place: { name: string; index: number; namespace: Namespace }) {
+    this.#lab = lab;
+    this.name = place.name;
+    this.address = `10.77.0.${place.index + 1}`;
+    this.port = `port${place.index}`;
+    this.namespace = place.namespace;
+    this.#door = join(lab.folder, `${place.name}.sock`);
+    const command = [process.execPath, join(import.meta.dirname, "door.ts")];
+    const arguments_ = [this.#door, String(BROKER_PORT)];
+    this.#doorProcess = Bun.spawn(this.namespace.command([...command, ...arguments_]), {
+      stdin: "ignore",
+      stdout: "ignore",
+      stderr: "inherit",
+    });
+    this.#doorProcess.exited.finally(atExit(() => this.#doorProcess.kill("SIGKILL")));
+  }
+
+  get node(): NodeProcess {
+    if (this.#node === undefined) throw new Error(`no node runs on ${this.name}`);
+    return this.#node;
+  }
+
+  get isRunning(): boolean {
+    return this.#node !== undefined;
+  }
+
+  /** Starts the node, on the data it left if it ran before; it looks for all other hosts unless `settings` say else. */
+  async start(settings: Readonly<Record<string, string>> = {}): Promise<NodeProcess> {
+    const others = this.#lab.hosts.filter((host) => host !== this);
+    this.#node = await NodeProcess.start({
+      executable: this.#lab.executable,
+      name: this.name,
+      secretFile: this.#lab.secretFile,
+      dataDir: join(this.#lab.folder, this.name),
+      brokerPort: BROKER_PORT,
+      irohPort: IROH_PORT,
+      peers: others.map((host) => `${host.name}@${host.address}:${IROH_PORT}`),
+      logFilter: this.#lab.logFilter,
+      place: { command: this.namespace.command([]), door: this.#door },
+      env: { PEAT_IROH_BIND_ADDR: "0.0.0.0", ...settings },
+    });
+    return this.#node;
+  }
+
+  async stop(): Promise<void> {
+    const node = this.#node;
+    this.#node = undefined;
+    await node?.stop();
+  }
+
+  /** What its interface has counted, frames with all their headers. */
+  counters(): Counters {
+    const read = (name: string) =>
+      Number(this.namespace.read(["cat", `/sys/class/net/${DEVICE}/statistics/${name}`]));
+    return { sentBytes: read("tx_bytes"), receivedBytes: read("rx_bytes") };
+  }
+
+  /** Shapes both directions of its cable, with the words of `tc qdisc … netem`; none takes that back. */
+  shape(...netem: readonly string[]): void {
+    const ends = [
+      { namespace: this.namespace, device: DEVICE },
+      { namespace: this.#lab.hub, device: this.port },
+    ];
+    for (const { namespace, device } of ends) {
+      const rule = ["qdisc", "replace", "dev", device, "root"];
+      if (netem.length > 0) namespace.tc(...rule, "netem", ...netem);
+      else namespace.tc("qdisc", "del", "dev", device, "root");
+    }
+  }
+
+  /** Pulls its cable out of the switch, or puts it back. */
+  plug(isIn: boolean): void {
+    this.#lab.hub.ip("link", "set", this.port, isIn ? "up" : "down");
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.stop();
+    this.#doorProcess.kill("SIGKILL");
+    this.namespace[Symbol.dispose]();
+  }
+}
+
+export class Lab implements AsyncDisposable {
+  readonly executable: string;
+  readonly folder: string;
+  readonly secretFile: string;
+  readonly secret: string;
+  readonly logFilter: string;
+  readonly hub: Namespace;
+  readonly hosts: readonly Host[];
+  readonly #forgetFolder: () => void;
+
+  private constructor(options: LabOptions, folder: string, secret: string) {
+    this.executable = options.executable;
+    this.logFilter = options.logFilter ?? "info";
+    this.folder = folder;
+    this.secret = secret;
+    this.secretFile = join(folder, "formation-secret");
+    this.#forgetFolder = atExit(() => rmSync(folder, { recursive: true, force: true }));
+    this.hub = new Namespace("hub");
+    for (const device of SWITCHES) {
+      this.hub.ip("link", "add", device, "type", "bridge", "mcast_snooping", "0");
+      this.hub.ip("link", "set", device, "up");
+    }
+    this.hosts = options.hosts.map((name, index) => {
+      const namespace = new Namespace(name);
+      const address = `10.77.0.${index + 1}/24`;
+      const port = { namespace: this.hub, device: `port${index}` };
+      connect(port, { namespace, device: DEVICE, address });
+      return new Host(this, { name, index, namespace });
+    });
+    this.heal();
+  }
+
+  static async open(options: LabOptions): Promise<Lab> {
+    const folder = await mkdtemp(join(tmpdir(), "peat-lab-"));
+    const secret = randomBytes(32).toString("base64");
+    await writeFile(join(folder, "formation-secret"), `${secret}\n`, { mode: 0o600 });
+    return new Lab(options, folder, secret);
+  }
+
+  host(name: string): Host {
+    const host = this.hosts.find((h) => h.name === name);
+    if (host === undefined) throw new Error(`no host ${name}`);
+    return host;
+  }
+
+  get nodes(): NodeProcess[] {
+    return this.hosts.filter((host) => host.isRunning).map((host) => host.node);
+  }
+
+  /** Starts a node on each host; resolves when each is ready and connected to each. */
+  async startAll(settings: Readonly<Record<string, string>> = {}): Promise<void> {
+    await Promise.all(this.hosts.map((host) => host.start(settings)));
+    await Promise.all(this.nodes.map((node) => node.ready()));
+    await this.connected();
+  }
+
+  /** Resolves once every node is connected to every other. */
+  async connected(limitMs = 30_000): Promise<void> {
+    await Promise.all(this.nodes.map((node) => node.connected(this.nodes.length - 1, limitMs)));
+  }
+
+  /** Resolves once no node of one list is connected to one of the other. */
+  async parted(ours: readonly string[], limitMs = 60_000): Promise<void> {
+    await waitFor("the parting to be noticed", limitMs, async () => {
+      for (const name of ours) {
+        const peers = await this.host(name).node.api.peers();
+        if (peers.some((peer) => peer.connected && !ours.includes(peer.id))) return undefined;
+      }
+      return true;
+    });
+  }
+
+  /** Parts the hosts named from all others. */
+  part(names: readonly string[]): void {
+    for (const host of this.hosts) {
+      const device = SWITCHES[names.includes(host.name) ? 1 : 0];
+      this.hub.ip("link", "set", host.port, "master", device);
+    }
+  }
+
+  /** All hosts are on one switch. */
+  heal(): void {
+    this.part([]);
+  }
+
+  /** Sum of what all interfaces have received. */
+  receivedBytes(): number {
+    return this.hosts.reduce((sum, host) => sum + host.counters().receivedBytes, 0);
+  }
+
+  /** Resolves with the ms that it took once all nodes hold equal documents, so many of them. */
+  async equal(documents: number, limitMs: number): Promise<number> {
+    const sinceMs = performance.now();
+    const isEqual = waitFor(
+      `${documents} equal documents`,
+      limitMs,
+      async () => {
+        const all = await Promise.all(this.nodes.map((node) => node.api.summary()));
+        const isComplete = all.every((summary) => summary.documents === documents);
+        return (isComplete && new Set(all.map((s) => s.root_hash)).size === 1) || undefined;
+      },
+      50,
+    );
+    await Promise.race([isEqual, ...this.nodes.map((node) => node.failed)]);
+    return performance.now() - sinceMs;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Promise.all(this.hosts.map((host) => host[Symbol.asyncDispose]()));
+    this.hub[Symbol.dispose]();
+    await rm(this.folder, { recursive: true, force: true });
+    this.#forgetFolder();
+  }
+}
