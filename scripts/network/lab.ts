@@ -10,7 +10,7 @@ import { atExit } from "../support/at-exit.ts";
 import { NodeProcess } from "../support/node-process.ts";
 import { waitFor } from "../support/waiting.ts";
 
-export const IROH_PORT = 11204;
+const IROH_PORT = 11204;
 const BROKER_PORT = 8081;
 const SWITCHES = ["switch0", "switch1"] as const;
 const DEVICE = "eth0";
@@ -210,19 +210,26 @@ export class Lab implements AsyncDisposable {
   }
 
   /** Resolves with the ms that it took once all nodes hold equal documents, so many of them. */
-  async equal(documents: number, limitMs: number): Promise<number> {
+  equal(documents: number, limitMs: number): Promise<number> {
+    const running = this.hosts.filter((host) => host.isRunning).map((host) => host.name);
+    return this.equalAmong(running, documents, limitMs);
+  }
+
+  /** The same of the nodes on some hosts. */
+  async equalAmong(names: readonly string[], documents: number, limitMs: number): Promise<number> {
     const sinceMs = performance.now();
+    const nodes = names.map((name) => this.host(name).node);
     const isEqual = waitFor(
-      `${documents} equal documents`,
+      `${documents} equal documents on ${names.join(", ")}`,
       limitMs,
       async () => {
-        const all = await Promise.all(this.nodes.map((node) => node.api.summary()));
+        const all = await Promise.all(nodes.map((node) => node.api.summary()));
         const isComplete = all.every((summary) => summary.documents === documents);
         return (isComplete && new Set(all.map((s) => s.root_hash)).size === 1) || undefined;
       },
       50,
     );
-    await Promise.race([isEqual, ...this.nodes.map((node) => node.failed)]);
+    await Promise.race([isEqual, ...nodes.map((node) => node.failed)]);
     return performance.now() - sinceMs;
   }
 

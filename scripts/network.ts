@@ -1,0 +1,62 @@
+// bun run network: formations of the compiled executable in network namespaces, over bad networks; prints a table.
+import { parseArgs } from "node:util";
+import { namespacesMissing } from "../test/support/namespace.ts";
+import { loadAverage, machine } from "./bench/processes.ts";
+import { PARTITION } from "./network/partition.ts";
+import { isGood } from "./network/scenario.ts";
+import { exitOnSignals } from "./support/at-exit.ts";
+import { findAddon, hostTarget } from "./support/build-targets.ts";
+import { ensureExecutable, meshNodePath } from "./support/executable.ts";
+import { printNumber } from "./support/percentiles.ts";
+
+const SCENARIOS = [PARTITION];
+
+const USAGE = `usage: bun run network [--short] [NAME…]
+
+NAME is the beginning of a scenario's name; all of them by default:
+${SCENARIOS.map(({ name }) => `  ${name}`).join("\n")}
+Needs root, ip and tc. Ends with 1 when a figure is worse than it may be.`;
+
+async function main(): Promise<number> {
+  const { values, positionals } = parseArgs({
+    allowPositionals: true,
+    options: {
+      short: { type: "boolean", default: false },
+      help: { type: "boolean", short: "h", default: false },
+    },
+  });
+  const chosen = SCENARIOS.filter(
+    ({ name }) => positionals.length === 0 || positionals.some((text) => name.startsWith(text)),
+  );
+  if (values.help || chosen.length === 0) {
+    console.log(USAGE);
+    return values.help ? 0 : 64;
+  }
+  const missing = namespacesMissing();
+  if (missing !== undefined) throw new Error(missing);
+  const addon = await findAddon(hostTarget());
+  if (typeof addon === "string") throw new Error(`the executable can't be built: ${addon}`);
+  await ensureExecutable(addon);
+
+  console.log(`${machine()}; load average before: ${loadAverage()}`);
+  let isAllGood = true;
+  for (const { name, run } of chosen) {
+    console.log(`\n${name}`);
+    const figures = await run({
+      executable: meshNodePath,
+      isFull: !values.short,
+      told: (line) => console.log(`  … ${line}`),
+    });
+    for (const figure of figures) {
+      const limit = figure.most === undefined ? "" : `  (at most ${printNumber(figure.most)})`;
+      const value = `${printNumber(figure.value)} ${figure.unit}`.trim().padStart(12);
+      console.log(`  ${isGood(figure) ? "ok    " : "FAILED"} ${value}  ${figure.what}${limit}`);
+      isAllGood &&= isGood(figure);
+    }
+  }
+  console.log(`\nload average after: ${loadAverage()}`);
+  return isAllGood ? 0 : 1;
+}
+
+exitOnSignals();
+process.exit(await main());
