@@ -3,6 +3,7 @@ import type { Random } from "../../scripts/model/random.ts";
 import type { CancelTimer, Clock } from "../../src/base/clock.ts";
 import type { EndpointId } from "../../src/identity/peer.ts";
 import type { ByteStream, Link, LinkEnd, LinkPath } from "../../src/net/link.ts";
+import { Mailbox } from "./mailbox.ts";
 
 export interface PathOptions {
   /** One way. */
@@ -27,35 +28,6 @@ export interface LinkContext {
 
 const PACKET_BYTES = 1_200;
 const PIECE_MS = 20;
-
-/** A queue with one taker that waits. */
-export class Mailbox<T> {
-  readonly #items: T[] = [];
-  #waiting: ((item: T | undefined) => void)[] = [];
-  #isClosed = false;
-
-  put(item: T): void {
-    if (this.#isClosed) return;
-    const waiting = this.#waiting.shift();
-    if (waiting === undefined) this.#items.push(item);
-    else waiting(item);
-  }
-
-  take(): Promise<T | undefined> {
-    const item = this.#items.shift();
-    if (item !== undefined) return Promise.resolve(item);
-    if (this.#isClosed) return Promise.resolve(undefined);
-    return new Promise((resolve) => this.#waiting.push(resolve));
-  }
-
-  /** Returns what nobody took. */
-  close(): T[] {
-    this.#isClosed = true;
-    for (const waiting of this.#waiting) waiting(undefined);
-    this.#waiting = [];
-    return this.#items.splice(0);
-  }
-}
 
 /** A loss is noticed after so many round trips, and after this at least. */
 const RESEND_ROUND_TRIPS = 1.5;

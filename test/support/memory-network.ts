@@ -9,7 +9,8 @@ import {
   type Link,
   type Network,
 } from "../../src/net/link.ts";
-import { type LinkContext, Mailbox, MemoryLink, type PathOptions } from "./memory-link.ts";
+import { Mailbox } from "./mailbox.ts";
+import { type LinkContext, MemoryLink, type PathOptions } from "./memory-link.ts";
 
 const DEFAULT_PATH: PathOptions = {
   latencyMs: 5,
