@@ -1,7 +1,7 @@
 // What goes to one peer, frame by frame: answers first, then states as far as the window allows.
 import type { Clock } from "../base/clock.ts";
 import type { ByteStream } from "../net/link.ts";
-import { encodeNative, type NativeMessage } from "../wire/native.ts";
+import { encodeNative, encodeNativePacked, type NativeMessage } from "../wire/native.ts";
 import type { Outbox, OutboxItem } from "./outbox.ts";
 import type { SessionStatistics } from "./statistics.ts";
 import { Window } from "./window.ts";
@@ -46,7 +46,7 @@ export class FrameWriter {
   /** Sends an answer before any states that wait. */
   send(message: NativeMessage): void {
     if (this.#context.signal.aborted) return;
-    const bytes = encodeNative(message, this.#context);
+    const bytes = this.#bytesOf(message);
     this.#controlBytes += bytes.length;
     if (this.#controlBytes > CONTROL_BYTES_MAX) this.#context.stalled();
     else this.#control.push(bytes);
@@ -117,6 +117,10 @@ export class FrameWriter {
     return true;
   }
 
+  #bytesOf(message: NativeMessage): Uint8Array {
+    return this.#context.isPacked ? encodeNativePacked(message) : encodeNative(message);
+  }
+
   #encode(item: OutboxItem): Uint8Array {
     const { statistics } = this.#context;
     const serial = this.window.nextSerial();
@@ -124,7 +128,7 @@ export class FrameWriter {
       item.kind === "states"
         ? { type: "states", serial, more: item.more, entries: item.entries }
         : { type: "chunk", serial, ...item.part };
-    const bytes = encodeNative(message, this.#context);
+    const bytes = this.#bytesOf(message);
     statistics.sentFrames += 1;
     statistics.sentDocuments += item.kind === "states" ? item.entries.length : 0;
     this.window.sent(serial, bytes.length);

@@ -96,12 +96,19 @@ const TYPES = {
   pong: 0x2a,
 } as const satisfies Record<NativeMessage["type"], number>;
 
-/** `isPacked`: for a peer that takes packed frames, and only where that saves bytes. */
-export function encodeNative(message: NativeMessage, { isPacked = false } = {}): Uint8Array {
+export function encodeNative(message: NativeMessage): Uint8Array {
+  return encodeFrame(frameOf(message));
+}
+
+/** For a peer that takes packed frames; packed only where that saves bytes. */
+export function encodeNativePacked(message: NativeMessage): Uint8Array {
+  return encodeFrame(pack(frameOf(message)));
+}
+
+function frameOf(message: NativeMessage): Frame {
   const writer = new ByteWriter();
   writePayload(writer, message);
-  const frame = { key: "", type: TYPES[message.type], payload: writer.finish() };
-  return encodeFrame(isPacked ? pack(frame) : frame);
+  return { key: "", type: TYPES[message.type], payload: writer.finish() };
 }
 
 function writePayload(writer: ByteWriter, message: NativeMessage): void {
