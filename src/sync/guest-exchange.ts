@@ -161,6 +161,14 @@ export class GuestExchange {
     return this.#partOf(key, state).announce(key, note);
   }
 
+  /** What was to be said was not: the exchange begins anew. */
+  giveUp(key: DocumentKey): void {
+    const note = this.notes.of(key);
+    note.active = undefined;
+    note.answered = undefined;
+    note.burials = 0;
+  }
+
   /** The acknowledgement that was put off, if it is still owed. */
   payOwed(key: DocumentKey, note: Note): Message[] {
     const { owed } = note;

@@ -12,7 +12,7 @@ import type { Store } from "../store/store.ts";
 import type { Frame } from "../wire/frame.ts";
 import { decodeMessage, encodeMessage, type Message } from "../wire/message.ts";
 import { GuestExchange } from "./guest-exchange.ts";
-import { GuestQueue } from "./guest-queue.ts";
+import { type Errand, GuestQueue } from "./guest-queue.ts";
 import { GuestRounds } from "./guest-rounds.ts";
 import { GuestStreams } from "./guest-streams.ts";
 import { KeyLocks } from "./key-locks.ts";
@@ -64,7 +64,6 @@ export class GuestSession {
   readonly #rounds: GuestRounds;
   readonly #locks = new KeyLocks<DocumentKey>();
   readonly #refused = new Map<string, string>();
-  #replying = 0;
   #tombstonesSeen: number | bigint | undefined;
 
   constructor(peer: GuestPeer, context: GuestSessionContext) {
@@ -191,17 +190,19 @@ export class GuestSession {
         this.#queue.putLater(next.key, next.errand, mayGoAt);
         continue;
       }
-      void this.#locks.run(next.key, async () => {
-        const messages = this.#guard(() => {
-          const isPush = next.errand === "push";
-          const told = isPush ? this.#exchange.push(next.key) : this.#exchange.announce(next.key);
-          this.#rounds.said(next.key);
-          return told;
-        });
-        await this.#send(messages ?? []);
-        this.#context.clock.soon(() => this.#pump());
-      });
+      this.#serve(next.key, next.errand);
     }
+  }
+
+  /** Nothing is held while it is on its way: the guest may need an answer of ours to go on. */
+  #serve(key: DocumentKey, errand: Errand): void {
+    const told = this.#guard(() => {
+      const isPush = errand === "push";
+      const messages = isPush ? this.#exchange.push(key) : this.#exchange.announce(key);
+      this.#rounds.said(key);
+      return messages;
+    });
+    void this.#send(told ?? []).then(() => this.#pump());
   }
 
   async #send(messages: readonly Message[]): Promise<void> {
@@ -257,13 +258,16 @@ export class GuestSession {
       this.#rounds.heardOf(key, isDelta);
       return replies;
     });
-    this.#replying += replies.length;
-    const sent = this.#send(replies).then(() => {
-      this.#replying -= replies.length;
-    });
-    // A guest that asks faster than it takes answers has to wait for them.
-    if (this.#replying > REPLIES_MAX) await sent;
+    // What waits must not hold up what comes: the guest may be waiting for streams that we have to end first.
+    if (this.#streams.waiting > REPLIES_MAX) this.#postpone(key);
+    else void this.#send(replies);
     this.#pump();
+  }
+
+  /** The guest asks faster than it takes answers: it is spoken to of the document again when there is room. */
+  #postpone(key: DocumentKey): void {
+    this.#exchange.giveUp(key);
+    this.#queue.putLater(key, "announce", this.#context.clock.monotonic() + TICK_MS);
   }
 
   /** The whole list comes every few seconds: an equal one says nothing new. */

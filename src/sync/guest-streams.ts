@@ -10,7 +10,7 @@ import type { SessionStatistics } from "./statistics.ts";
 
 /** Streams of ours that the guest has not read to their end; it allows some 100. */
 const STREAMS_MAX = 80;
-/** A guest that handles a frame ends the stream; one that keeps it is not waited for longer. */
+/** A guest that has dealt with a frame ends the stream; one that keeps it is not waited for longer. */
 const HANDLED_MS = 10_000;
 /** A write that is not taken for so long ends the link. */
 const STALLED_MS = 60_000;
@@ -49,11 +49,12 @@ export class GuestStreams {
   }
 
   get hasRoom(): boolean {
-    return this.#sending < STREAMS_MAX;
+    return this.waiting === 0 && this.#sending < STREAMS_MAX;
   }
 
-  get sending(): number {
-    return this.#sending;
+  /** Frames that wait for a stream. */
+  get waiting(): number {
+    return this.#waiting.length;
   }
 
   /** Reads every stream that the guest opens, until the link is closed. */
@@ -71,7 +72,7 @@ export class GuestStreams {
   /** Resolves when the guest has dealt with the frame, as far as can be told; false when it did not go out. */
   async send(frame: Frame): Promise<boolean> {
     const { signal, statistics } = this.#context;
-    while (!this.hasRoom && !signal.aborted) {
+    while (this.#sending >= STREAMS_MAX && !signal.aborted) {
       await new Promise<void>((resolve) => this.#waiting.push(resolve));
     }
     if (signal.aborted) return false;
@@ -102,8 +103,8 @@ export class GuestStreams {
     } finally {
       cancel();
     }
+    // Never stopped: over Iroh a stop waits for the read that is pending, and there is nothing to be stopped.
     await within(clock, HANDLED_MS, readToEnd(stream), undefined);
-    await stream.stop(0).catch(() => undefined);
   }
 
   #letAllGo(): void {
@@ -120,8 +121,9 @@ export class GuestStreams {
     } catch (error) {
       // Anything else is a stream that died, which says no more than its link will.
       if (error instanceof Fault) refused(error.message);
-      await stream.stop(CLOSE.protocol.code).catch(() => undefined);
-      await stream.finish().catch(() => undefined);
+      // Not waited for: over Iroh a stop waits for the read that is pending.
+      stream.stop(CLOSE.protocol.code).catch(() => undefined);
+      stream.finish().catch(() => undefined);
     }
   }
 
