@@ -74,6 +74,7 @@ async function open(config: Config, scope: Scope): Promise<void> {
     modes: config.syncModes,
     deletions: config.deletionPolicies,
     ttlPreset: config.ttlPreset,
+    deletionMemoryDays: config.deletionMemoryDays,
   });
   const store = openStore(config, policies, scope);
   scope.defer("store", () => store.close());

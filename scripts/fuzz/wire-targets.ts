@@ -91,16 +91,19 @@ const NATIVE: readonly NativeMessage[] = [
   },
   {
     type: "sums",
+    horizon: 1_800_000_000_000,
     entries: [
       { depth: 0, index: 0, count: 3, sum: hash(5) },
       { depth: 3, index: 4095, count: 0, sum: hash(0) },
     ],
   },
-  { type: "leaves", depth: 3, index: 17, entries: [{ key: "a:1", hash: hash(4) }] },
-  { type: "agreed", count: 2, sum: hash(6) },
+  { type: "leaves", horizon: 0, depth: 3, index: 17, entries: [{ key: "a:1", hash: hash(4) }] },
+  { type: "agreed", horizon: 60_000, count: 2, sum: hash(6) },
   { type: "neighbours", names: ["node-a", "node-b.cluster"] },
   { type: "ping", nonce: 1 },
   { type: "pong", nonce: 2 },
+  { type: "memory", metAt: 1_800_000_000_000, forgottenAt: 1 },
+  { type: "orphans", entries: [{ key: "a:1", hash: hash(4) }] },
 ];
 
 const TOMBSTONES: readonly Tombstone[] = [

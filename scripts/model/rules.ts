@@ -11,7 +11,7 @@ import {
   writeHistory,
   writeLatest,
 } from "../../src/store/local-write.ts";
-import type { Stamper } from "../../src/store/stamp.ts";
+import { type Stamper, ZERO_STAMP } from "../../src/store/stamp.ts";
 import {
   decodeState,
   encodeState,
@@ -80,7 +80,11 @@ function writeToHistory(
   const chunks = before?.form === "history" ? before.chunks : undefined;
   return usingHistory(chunks, stamper.start, (document) => {
     const present = chunks === undefined ? undefined : document.printJson();
-    const written = writeHistory(document, content, present, stamper.nowMs());
+    const written = writeHistory(document, content, {
+      present,
+      nowMs: stamper.nowMs(),
+      refreshes: false,
+    });
     if (written === undefined) return undefined;
     const grown = chunks === undefined ? written.change : concatBytes([chunks, written.change]);
     return { form: "history", life: life.life, born: life.born, chunks: grown };
@@ -106,7 +110,8 @@ export const productRules: StateRules = {
       nowMs: stamper.nowMs(),
       firstLife: 0,
     });
-    if (life.kind === "latest") return writeLatest(before, content, life, stamper);
+    const plain = { refreshes: false, beginning: ZERO_STAMP };
+    if (life.kind === "latest") return writeLatest(before, content, { life, stamper, ...plain });
     return writeToHistory(before, content, life, stamper);
   },
   remove(before, by, stamper) {

@@ -27,17 +27,27 @@ export interface CollectionPolicy {
   readonly deletion: DeletionPolicy;
   /** Seconds after its newest write for which a document is served; undefined: for ever. */
   readonly ttlSecs: number | undefined;
+  /** Seconds for which a tombstone is kept whole, and content that can be restored with it; then a stub is left. */
+  readonly tombstoneSecs: number;
 }
 
 export interface PolicyChoices {
   readonly modes: readonly { readonly collection: string; readonly mode: SyncMode }[];
   readonly deletions: readonly { readonly collection: string; readonly policy: DeletionPolicy }[];
   readonly ttlPreset: TtlPreset;
+  /** Days for which a stub is kept; also how long soft_delete and immutable collections keep a tombstone. */
+  readonly deletionMemoryDays: number;
 }
 
-export const NO_CHOICES: PolicyChoices = { modes: [], deletions: [], ttlPreset: "default" };
+export const NO_CHOICES: PolicyChoices = {
+  modes: [],
+  deletions: [],
+  ttlPreset: "default",
+  deletionMemoryDays: 180,
+};
 
 const HOUR_SECS = 3600;
+const DAY_SECS = 24 * HOUR_SECS;
 const FULL_HISTORY: SyncMode = { kind: "FullHistory" };
 const LATEST_ONLY: SyncMode = { kind: "LatestOnly" };
 const WINDOWED: SyncMode = { kind: "WindowedHistory", windowSecs: 300 };
@@ -85,6 +95,8 @@ export class CollectionPolicies {
   readonly #modes: ReadonlyMap<string, SyncMode>;
   readonly #deletions: ReadonlyMap<string, DeletionPolicy>;
   readonly #ttlSecs: ReadonlyMap<string, number>;
+  /** Seconds for which stubs are kept. */
+  readonly memorySecs: number;
 
   constructor(choices: PolicyChoices) {
     this.#modes = new Map([
@@ -96,6 +108,7 @@ export class CollectionPolicies {
       ...choices.deletions.map(({ collection, policy }) => [collection, policy] as const),
     ]);
     this.#ttlSecs = new Map(Object.entries(TTL_SECS[choices.ttlPreset]));
+    this.memorySecs = choices.deletionMemoryDays * DAY_SECS;
   }
 
   of(collection: string): CollectionPolicy {
@@ -106,7 +119,8 @@ export class CollectionPolicies {
       implicit === undefined || preset === undefined
         ? (implicit ?? preset)
         : Math.min(implicit, preset);
-    return { mode: this.#modes.get(collection) ?? FULL_HISTORY, deletion, ttlSecs };
+    const tombstoneSecs = "ttlSecs" in deletion ? deletion.ttlSecs : this.memorySecs;
+    return { mode: this.#modes.get(collection) ?? FULL_HISTORY, deletion, ttlSecs, tombstoneSecs };
   }
 
   kindOf(collection: string): Kind {
@@ -126,10 +140,9 @@ export class CollectionPolicies {
 
   /** One collection's rules as text, the same on every node that has the same ones. */
   describe(collection: string): string {
-    const { mode, deletion, ttlSecs } = this.of(collection);
+    const { mode, deletion, ttlSecs, tombstoneSecs } = this.of(collection);
     const window = mode.kind === "WindowedHistory" ? `:${mode.windowSecs}` : "";
-    const memory = "ttlSecs" in deletion ? `:${deletion.ttlSecs}` : "";
-    return `${mode.kind}${window} ${deletion.kind}${memory} ttl:${ttlSecs ?? "none"}`;
+    return `${mode.kind}${window} ${deletion.kind}:${tombstoneSecs} ttl:${ttlSecs ?? "none"}`;
   }
 }
 

@@ -15,7 +15,7 @@ const COST_BASE = 12 * 1024;
 const COST_PER_BYTE = 12;
 
 export class CrdtCache {
-  readonly #actor: StartId;
+  #actor: StartId;
   readonly #newActor: () => StartId;
   /** Of documents that were lost in this start. */
   readonly #renewed = new Map<DocumentKey, StartId>();
@@ -38,6 +38,14 @@ export class CrdtCache {
   renewActor(key: DocumentKey): void {
     this.discard(key);
     this.#renewed.set(key, this.#newActor());
+  }
+
+  /** This node lets go of a document that peers may still have: nothing is signed by its actor any more. */
+  forget(key: DocumentKey): void {
+    this.discard(key);
+    this.#renewed.delete(key);
+    // One actor for all documents again: each takes it when it is loaded next.
+    this.#actor = this.#newActor();
   }
 
   #actorOf(key: DocumentKey): StartId {

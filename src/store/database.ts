@@ -1,19 +1,19 @@
 // The file on disk: SQLite in WAL mode, every commit synchronous. Rows in, rows out; no CRDT is known here.
 import { Database as Sqlite } from "bun:sqlite";
-import { Fault, messageOf } from "../base/faults.ts";
+import { type Fault, messageOf } from "../base/faults.ts";
 import { getLog } from "../base/log.ts";
 import type { DocumentKey } from "./document-key.ts";
+import { DueRows } from "./due-rows.ts";
 import { GuestTable } from "./guest-table.ts";
 import { checkIntegrity } from "./integrity.ts";
-import { RENDERING_SCHEMA, RenderingTable } from "./rendering-table.ts";
+import { RenderingTable } from "./rendering-table.ts";
+import { prepare } from "./schema.ts";
+import { SetAside } from "./set-aside.ts";
 import { damagedFile, toStorageFault } from "./storage-fault.ts";
+import { Stubs } from "./stubs.ts";
 import { bucketOf } from "./sums.ts";
 
 const log = getLog("peat_mesh::storage::automerge_store");
-
-const SCHEMA_VERSION = 2;
-/** "peat" in ASCII: tells our files from other SQLite databases. */
-const APPLICATION_ID = 0x70656174;
 
 /** One document as it lies on disk. */
 export interface Row {
@@ -22,7 +22,10 @@ export interface Row {
   readonly key: DocumentKey;
   /** First bits of SHA-256(key): the leaf of the reconciliation tree. */
   readonly bucket: number;
+  /** Not to be shown to readers: its state is a tombstone, or it is hidden. */
   readonly deleted: boolean;
+  /** Too old to be served, or set aside, although its state is alive. */
+  readonly hidden: boolean;
   /** Encoded State. */
   readonly state: Uint8Array;
   /** Canonical JSON; undefined for a deleted document. */
@@ -31,34 +34,22 @@ export interface Row {
   readonly hash: string;
   /** Ms since the Unix epoch of the commit on this node. */
   readonly writtenAt: number;
+  /** Ms of the newest write in the state, of its deletion if it is deleted. */
+  readonly newestAt: number;
+  /** Ms from which on it has had its time; undefined: never. */
+  readonly due: number | undefined;
 }
 
 /** What the reconciliation tree needs of every document. */
 export interface Leaf {
   readonly key: DocumentKey;
   readonly hash: string;
+  /** Whether it is a tombstone. */
   readonly deleted: boolean;
 }
 
-const SCHEMA = `
-  CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
-  CREATE TABLE documents (
-    seq INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE, bucket INTEGER NOT NULL,
-    deleted INTEGER NOT NULL, state BLOB NOT NULL, json TEXT, hash TEXT NOT NULL,
-    written_at INTEGER NOT NULL, checksum INTEGER NOT NULL
-  );
-  CREATE INDEX documents_by_bucket ON documents (bucket, key, hash, deleted);
-  CREATE TABLE stubs (key_hash BLOB PRIMARY KEY, life INTEGER NOT NULL, until INTEGER NOT NULL)
-    WITHOUT ROWID;
-  CREATE TABLE guest_histories (
-    guest TEXT NOT NULL, key TEXT NOT NULL, chunks BLOB NOT NULL, PRIMARY KEY (guest, key)
-  ) WITHOUT ROWID;
-  CREATE TABLE set_aside (
-    id INTEGER PRIMARY KEY, at INTEGER NOT NULL, why TEXT NOT NULL, key TEXT NOT NULL,
-    state BLOB, json TEXT, hash TEXT
-  );
-  ${RENDERING_SCHEMA}
-`;
+/** What is counted of every document. */
+export type CountedRow = Pick<Row, "key" | "bucket" | "hash" | "deleted" | "hidden" | "due">;
 
 type RawRow = {
   seq: number;
@@ -69,14 +60,32 @@ type RawRow = {
   json: string | null;
   hash: string;
   written_at: number;
+  newest_at: number;
+  due: number | null;
   checksum: number;
 };
 
-const COLUMNS = "seq, key, bucket, deleted, state, json, hash, written_at, checksum";
+type RawLeaf = Pick<RawRow, "bucket" | "key" | "hash" | "deleted" | "due">;
+
+const COLUMNS =
+  "seq, key, bucket, deleted, state, json, hash, written_at, newest_at, due, checksum";
+
+/** Values of the column `deleted`. */
+const ALIVE = 0;
+const DELETED = 1;
+const HIDDEN = 2;
+
+function deletedOf({ deleted, hidden }: Pick<Row, "deleted" | "hidden">): number {
+  if (hidden) return HIDDEN;
+  return deleted ? DELETED : ALIVE;
+}
 
 /** Detects what the disk changed behind our back; not a defence against people. */
 function checksumOf(row: Omit<Row, "seq" | "writtenAt" | "bucket">): number {
-  const text = `${row.key}\n${row.hash}\n${row.deleted}\n${row.json ?? ""}`;
+  // Rows of the schemas before the third had no times.
+  const times =
+    row.newestAt === 0 ? row.deleted : `${deletedOf(row)}\n${row.newestAt}\n${row.due ?? ""}`;
+  const text = `${row.key}\n${row.hash}\n${times}\n${row.json ?? ""}`;
   return (Bun.hash.crc32(row.state) ^ Bun.hash.crc32(text)) >>> 0;
 }
 
@@ -112,14 +121,22 @@ function fromRaw(raw: RawRow): Row | DamagedRow {
     seq: raw.seq,
     key: raw.key as DocumentKey,
     bucket: raw.bucket,
-    deleted: raw.deleted === 1,
+    deleted: raw.deleted !== ALIVE,
+    hidden: raw.deleted === HIDDEN,
     state: raw.state,
     json: raw.json ?? undefined,
     hash: raw.hash,
     writtenAt: raw.written_at,
+    newestAt: raw.newest_at,
+    due: raw.due ?? undefined,
   };
   if (checksumOf(row) === raw.checksum) return row;
   return toDamaged(row);
+}
+
+function toCounted({ bucket, key, hash, deleted, due }: RawLeaf): CountedRow {
+  const shown = { deleted: deleted !== ALIVE, hidden: deleted === HIDDEN, due: due ?? undefined };
+  return { bucket, key: key as DocumentKey, hash, ...shown };
 }
 
 /** The row as a damaged one, if it is: also if it only lies in another bucket than its key's. */
@@ -148,6 +165,9 @@ export class Database {
   readonly path: string;
   readonly renderings: RenderingTable;
   readonly guests: GuestTable;
+  readonly due: DueRows;
+  readonly stubs: Stubs;
+  readonly aside: SetAside;
   readonly #sqlite: Sqlite;
   readonly #onFailure: (fault: Fault) => void;
 
@@ -155,6 +175,9 @@ export class Database {
     this.#sqlite = sqlite;
     this.path = path;
     this.renderings = new RenderingTable(sqlite);
+    this.due = new DueRows(sqlite);
+    this.stubs = new Stubs(sqlite);
+    this.aside = new SetAside(sqlite);
     this.#onFailure = onFailure ?? (() => undefined);
     this.guests = new GuestTable(sqlite, { path, onFailure: this.#onFailure });
   }
@@ -223,14 +246,18 @@ export class Database {
     return raw === null ? undefined : fromRaw(raw);
   }
 
-  /** Documents of `collection` in key order, those with ids after `after` only; deleted ones left out, and states. */
-  list(collection: string, after: string | undefined, limit: number): (Row | DamagedRow)[] {
+  /** Documents of `collection` in key order that are served at `now`, ids after `after` only; without their states. */
+  list(
+    collection: string,
+    { after, limit, now }: { after: string | undefined; limit: number; now: number },
+  ): (Row | DamagedRow)[] {
     // ";" is the character after ":", so this range is the collection and nothing else.
     const rows = this.#sqlite
-      .query<RawRow, [string, string, number]>(
-        `SELECT ${COLUMNS} FROM documents WHERE key > ? AND key < ? AND deleted = 0 ORDER BY key LIMIT ?`,
+      .query<RawRow, [string, string, number, number]>(
+        `SELECT ${COLUMNS} FROM documents WHERE key > ? AND key < ? AND deleted = 0
+           AND (due IS NULL OR due > ?) ORDER BY key LIMIT ?`,
       )
-      .iterate(`${collection}:${after ?? ""}`, `${collection};`, limit);
+      .iterate(`${collection}:${after ?? ""}`, `${collection};`, now, limit);
     // States may be megabytes each, and lists don't need them: each is let go once its checksum is right.
     return this.#read(() =>
       Array.from(rows, (raw) => {
@@ -248,33 +275,28 @@ export class Database {
     return this.#read(() => query.all(seq, until, limit)).map(fromRaw);
   }
 
-  /** Every document's leaf, from the index alone. */
-  *leaves(): Generator<Leaf & { readonly bucket: number }> {
-    const query = this.#sqlite.query<
-      { bucket: number; key: string; hash: string; deleted: number },
-      []
-    >("SELECT bucket, key, hash, deleted FROM documents ORDER BY bucket");
-    for (const raw of query.iterate()) {
-      yield {
-        bucket: raw.bucket,
-        key: raw.key as DocumentKey,
-        hash: raw.hash,
-        deleted: raw.deleted === 1,
-      };
-    }
+  /** Every document, from the index alone. */
+  *leaves(): Generator<CountedRow> {
+    const query = this.#sqlite.query<RawLeaf, []>(
+      "SELECT bucket, key, hash, deleted, due FROM documents ORDER BY bucket",
+    );
+    for (const raw of query.iterate()) yield toCounted(raw);
   }
 
-  /** Leaves of the buckets from `first` to `last`, both included. */
-  leavesBetween(first: number, last: number): Leaf[] {
-    const query = this.#sqlite.query<
-      { key: string; hash: string; deleted: number },
-      [number, number]
-    >("SELECT key, hash, deleted FROM documents WHERE bucket BETWEEN ? AND ?");
-    return this.#read(() => query.all(first, last)).map(({ key, hash, deleted }) => ({
-      key: key as DocumentKey,
-      hash,
-      deleted: deleted === 1,
-    }));
+  /** Documents that are due after `after`, up to and including `until`. */
+  *leavesDue(after: number, until: number): Generator<CountedRow> {
+    const query = this.#sqlite.query<RawLeaf, [number, number]>(
+      "SELECT bucket, key, hash, deleted, due FROM documents WHERE deleted IN (0, 1, 2) AND due > ? AND due <= ?",
+    );
+    for (const raw of query.iterate(after, until)) yield toCounted(raw);
+  }
+
+  /** Leaves of the buckets from `first` to `last`, both included, without what is due by `horizon`. */
+  leavesBetween(first: number, last: number, horizon: number): Leaf[] {
+    const query = this.#sqlite.query<RawLeaf, [number, number, number]>(
+      "SELECT bucket, key, hash, deleted, due FROM documents WHERE bucket BETWEEN ? AND ? AND (due IS NULL OR due > ?)",
+    );
+    return this.#read(() => query.all(first, last, horizon)).map(toCounted);
   }
 
   /** What was set aside as damaged and has not come back since. */
@@ -302,8 +324,16 @@ export class Database {
     this.write([], damaged, now);
   }
 
-  /** One transaction, durable when it returns. Throws Faults of toStorageFault; nothing is written then. */
-  write(rows: readonly Row[], removed: readonly DamagedRow[], now: number): void {
+  /**
+   * One transaction, durable when it returns; `also` writes to the other tables in it. Throws Faults of
+   * toStorageFault; nothing is written then.
+   */
+  write(
+    rows: readonly Row[],
+    removed: readonly DamagedRow[],
+    now: number,
+    also: () => void = () => undefined,
+  ): void {
     const db = this.#sqlite;
     try {
       db.exec("BEGIN IMMEDIATE");
@@ -314,14 +344,17 @@ export class Database {
           row.seq,
           row.key,
           row.bucket,
-          row.deleted ? 1 : 0,
+          deletedOf(row),
           row.state,
           row.json ?? null,
           row.hash,
           row.writtenAt,
+          row.newestAt,
+          row.due ?? null,
           checksumOf(row),
         );
       }
+      also();
       db.exec("COMMIT");
     } catch (error) {
       if (db.inTransaction) this.#rollback();
@@ -335,9 +368,15 @@ export class Database {
         "INSERT INTO set_aside (at, why, key, state, json, hash) SELECT ?, 'damaged', coalesce(key, ''), state, json, hash FROM documents WHERE seq = ?",
       )
       .run(now, row.seq);
+    this.drop(row.seq);
+  }
+
+  /** Removes a row without a trace; to be called in write(). */
+  drop(seq: number): void {
     // Remembered before the row goes: a number that was given out once must not name another commit.
-    this.setMeta("last_seq", String(this.lastSeq()));
-    this.#sqlite.query("DELETE FROM documents WHERE seq = ?").run(row.seq);
+    const last = this.lastSeq();
+    if (seq === last) this.setMeta("last_seq", String(last));
+    this.#sqlite.query("DELETE FROM documents WHERE seq = ?").run(seq);
   }
 
   #rollback(): void {
@@ -350,48 +389,10 @@ export class Database {
 }
 
 const UPSERT = `
-  INSERT INTO documents (seq, key, bucket, deleted, state, json, hash, written_at, checksum)
-  VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+  INSERT INTO documents (seq, key, bucket, deleted, state, json, hash, written_at,
+    newest_at, due, checksum)
+  VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
   ON CONFLICT (key) DO UPDATE SET seq = excluded.seq, deleted = excluded.deleted,
     state = excluded.state, json = excluded.json, hash = excluded.hash,
-    written_at = excluded.written_at, checksum = excluded.checksum`;
-
-function prepare(sqlite: Sqlite, options: DatabaseOptions): void {
-  sqlite.exec("PRAGMA busy_timeout = 0");
-  // One process, and no shared-memory file: the lock that refuses a second process is SQLite's own.
-  sqlite.exec("PRAGMA locking_mode = EXCLUSIVE");
-  const tables = sqlite.query("SELECT 1 FROM sqlite_schema LIMIT 1").get();
-  // Compaction gives pages back to the file system. It has to be set before the first table, and only then:
-  // it writes each time, and a node on a full disk must still start and be read.
-  if (tables === null) sqlite.exec("PRAGMA auto_vacuum = INCREMENTAL");
-  sqlite.exec("PRAGMA journal_mode = WAL");
-  sqlite.exec("PRAGMA synchronous = FULL");
-  sqlite.exec(`PRAGMA cache_size = -${Math.ceil(options.cacheBytes / 1024)}`);
-  sqlite.exec("PRAGMA temp_store = MEMORY");
-  const pragma = (name: string) =>
-    Number(
-      Object.values(sqlite.query<Record<string, number>, []>(`PRAGMA ${name}`).get() ?? {})[0],
-    );
-  const version = pragma("user_version");
-  const application = pragma("application_id");
-  if (tables !== null && application !== APPLICATION_ID) {
-    const sentence = `${options.path} is a database of another program; move it away or set another PEAT_DATA_DIR`;
-    throw new Fault("storage_unusable", sentence);
-  }
-  if (version > SCHEMA_VERSION) {
-    const sentence = `${options.path} was written by a later version (schema ${version}, this one knows ${SCHEMA_VERSION}); install that version again or restore a backup`;
-    throw new Fault("storage_unusable", sentence);
-  }
-  if (tables !== null && version === 0) throw damagedFile(options.path, "no schema version");
-  if (version === 0) {
-    sqlite.exec(
-      `BEGIN IMMEDIATE; ${SCHEMA} PRAGMA application_id = ${APPLICATION_ID}; PRAGMA user_version = ${SCHEMA_VERSION}; COMMIT`,
-    );
-    return;
-  }
-  // Takes the lock now: a second process must be refused at its start, not at its first write.
-  sqlite.exec("BEGIN IMMEDIATE; COMMIT");
-  if (version === 1) {
-    sqlite.exec(`BEGIN IMMEDIATE; ${RENDERING_SCHEMA} PRAGMA user_version = 2; COMMIT`);
-  }
-}
+    written_at = excluded.written_at, newest_at = excluded.newest_at, due = excluded.due,
+    checksum = excluded.checksum`;

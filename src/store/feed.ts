@@ -2,6 +2,7 @@
 import { BoundedQueue, type Taken } from "../base/queue.ts";
 import { type Database, isDamaged, type Row } from "./database.ts";
 import { type DocumentKey, splitKey } from "./document-key.ts";
+import { isTooOld } from "./entry.ts";
 import { Epochs } from "./epochs.ts";
 
 export interface StoredDocument {
@@ -51,19 +52,24 @@ const BACKLOG_PAGE = 1;
 
 export function toStoredDocument(row: Row): StoredDocument {
   const { collection, id } = splitKey(row.key);
-  const json = row.json ?? "null";
+  const json = row.deleted ? "null" : (row.json ?? "null");
   return { key: row.key, collection, id, json, hash: row.hash, seq: row.seq, deleted: row.deleted };
 }
 
 export class Feed {
   readonly #database: Database;
   readonly #epochs: Epochs;
+  readonly #now: () => number;
   readonly #subscribers = new Set<{ queue: BoundedQueue<Change>; wants: Wants }>();
   #lastSeq: number;
   #isClosed = false;
 
-  constructor(database: Database, origin: { storeId: string; start: string; lastSeq: number }) {
+  constructor(
+    database: Database,
+    origin: { storeId: string; start: string; lastSeq: number; now: () => number },
+  ) {
     this.#database = database;
+    this.#now = origin.now;
     this.#epochs = new Epochs(database, origin);
     this.#lastSeq = origin.lastSeq;
   }
@@ -126,7 +132,9 @@ export class Feed {
     while (seq < until && !this.#isClosed) {
       const rows = this.#database.since(seq, until, BACKLOG_PAGE);
       for (const row of rows) {
-        if (isDamaged(row) || !wants(splitKey(row.key).collection)) continue;
+        // Of what is too old now a later commit tells that it is gone.
+        if (isDamaged(row) || (!row.deleted && isTooOld(row, this.#now()))) continue;
+        if (!wants(splitKey(row.key).collection)) continue;
         const document = toStoredDocument(row);
         yield { seq: row.seq, token: this.#epochs.token(row.seq), document, before: "unknown" };
       }

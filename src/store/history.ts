@@ -58,6 +58,15 @@ export class HistoryDocument {
     return this.#backend.getHeads().sort(compareText);
   }
 
+  /** Ms of the newest of the last changes, to the end of its second; 0 if none of them has a time. */
+  changedAt(): number {
+    const times = this.#backend
+      .getHeads()
+      .map((head) => this.#backend.getChangeMetaByHash(head)?.time ?? 0);
+    const newest = Math.max(0, ...times);
+    return newest === 0 ? 0 : Math.min(newest * 1000 + 999, Number.MAX_SAFE_INTEGER);
+  }
+
   /** Whether every one of these changes is in the document. */
   has(hashes: readonly string[]): boolean {
     return hashes.every((hash) => this.#backend.getChangeMetaByHash(hash) !== null);
@@ -89,13 +98,18 @@ export class HistoryDocument {
 
   /**
    * Makes the document equal to `after`, touching only what differs from `before` (what it is now).
-   * Returns the bytes of the change, or undefined when nothing differs.
+   * Returns the bytes of the change, or undefined when nothing differs, unless it `isRefreshed` all the same.
    */
-  write(before: JsonObject, after: JsonObject, timeMs: number): Uint8Array | undefined {
+  write(
+    before: JsonObject,
+    after: JsonObject,
+    timeMs: number,
+    isRefreshed = false,
+  ): Uint8Array | undefined {
     this.#writeMap("_root", before, after);
     if (this.#backend.pendingOps() === 0) {
       // An empty document that is created still needs a change of its own, or it would have no heads.
-      if (this.#backend.getHeads().length > 0) return undefined;
+      if (this.#backend.getHeads().length > 0 && !isRefreshed) return undefined;
       this.#backend.emptyChange(null, Math.floor(timeMs / 1000));
     } else this.#backend.commit(null, Math.floor(timeMs / 1000));
     return this.#backend.getLastLocalChange() ?? undefined;

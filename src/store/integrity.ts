@@ -13,7 +13,8 @@ const ONLY_AN_INDEX =
 /** What every statement of ours needs to be there: a damaged schema may still be one that SQLite can read. */
 const COLUMNS_USED = [
   "SELECT name, value FROM meta LIMIT 0",
-  "SELECT seq, key, bucket, deleted, state, json, hash, written_at, checksum FROM documents LIMIT 0",
+  "SELECT seq, key, bucket, deleted, state, json, hash, written_at, newest_at, due, checksum FROM documents LIMIT 0",
+  "SELECT key_hash, life, deleted_at, until FROM stubs LIMIT 0",
   "SELECT id, at, why, key, state, json, hash FROM set_aside LIMIT 0",
   "SELECT key, tip, bytes, parts FROM renderings LIMIT 0",
   "SELECT key, part, at, chunks, state FROM rendering_parts LIMIT 0",

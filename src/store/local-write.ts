@@ -13,7 +13,7 @@ import {
   parseJsonObject,
   printJson,
 } from "./json.ts";
-import { type Stamp, type Stamper, ZERO_STAMP } from "./stamp.ts";
+import type { Stamp, Stamper } from "./stamp.ts";
 import {
   clipReason,
   type DeletedState,
@@ -29,6 +29,8 @@ export type WriteOperation =
   | { readonly kind: "patch"; readonly body: string }
   | { readonly kind: "delete"; readonly reason: string };
 
+type ContentOperation = Exclude<WriteOperation, { kind: "delete" }>;
+
 export interface Life {
   readonly life: number;
   readonly born: number;
@@ -41,7 +43,9 @@ export function lifeOfWrite(
   { kind, nowMs, firstLife }: { kind: Kind; nowMs: number; firstLife: number },
 ): Life {
   if (before === undefined) return { life: firstLife, born: nowMs, kind };
-  if (before.form === "deleted") return { life: before.life + 1, born: nowMs, kind };
+  if (before.form === "deleted") {
+    return { life: Math.max(before.life + 1, firstLife), born: nowMs, kind };
+  }
   return { life: before.life, born: before.born, kind: before.form };
 }
 
@@ -65,10 +69,17 @@ export function deleteState(
   };
 }
 
+/** The same write to a document of which nothing is to stay: a PATCH of nothing, as a PUT. */
+export function asNew(operation: ContentOperation): ContentOperation {
+  if (operation.kind === "put") return operation;
+  const body = mergePatch(undefined, parseJsonObject(operation.body));
+  return { kind: "put", body: printJson(body) };
+}
+
 /** Root fields that `operation` sets, or removes (undefined), on a document that is `before` now. */
 function changedFields(
-  operation: Exclude<WriteOperation, { kind: "delete" }>,
-  before: LatestState | undefined,
+  operation: ContentOperation,
+  { before, refreshes }: { before: LatestState | undefined; refreshes: boolean },
 ): Map<string, string | undefined> {
   const changes = new Map<string, string | undefined>();
   if (operation.kind === "put") {
@@ -84,7 +95,7 @@ function changedFields(
     }
     const target = present === undefined ? undefined : parseJson(present);
     const json = printField(mergePatch(target, change));
-    if (json !== present) changes.set(name, json);
+    if (refreshes || json !== present) changes.set(name, json);
   }
   return changes;
 }
@@ -101,16 +112,17 @@ function printField(value: JsonValue): string {
 
 /**
  * PUT sets the floor and stamps all fields: a replacement is never mixed with what it replaced.
- * PATCH stamps only what it changes, removals too; undefined when it changes nothing.
+ * PATCH stamps only what it changes, removals too (what it names, where a write `refreshes` the document); undefined
+ * when that is nothing. `beginning` is the floor of a document that a PATCH begins.
  */
 export function writeLatest(
   before: State | undefined,
-  operation: Exclude<WriteOperation, { kind: "delete" }>,
-  life: Life,
-  stamper: Stamper,
+  operation: ContentOperation,
+  options: { life: Life; stamper: Stamper; refreshes: boolean; beginning: Stamp },
 ): LatestState | undefined {
+  const { life, stamper, refreshes, beginning } = options;
   const present = before?.form === "latest" ? before : undefined;
-  const changes = changedFields(operation, present);
+  const changes = changedFields(operation, { before: present, refreshes });
   for (const name of changes.keys()) checkFieldName(name);
   if (operation.kind === "patch" && present !== undefined && changes.size === 0) return undefined;
   const stamp = stamper.next(highestN(present));
@@ -118,8 +130,8 @@ export function writeLatest(
   const fields = new Map<string, Field>(isPatch ? present?.fields : undefined);
   for (const [name, json] of changes) fields.set(name, { stamp, json });
   checkFieldCount(fields.size, operation.kind === "put");
-  // A PATCH that begins a life sets no floor: it must not erase the fields of another that begins it elsewhere.
-  const floor: Stamp = isPatch ? (present?.floor ?? ZERO_STAMP) : stamp;
+  // A PATCH that begins a life does not replace: it must not erase the fields of another that begins it elsewhere.
+  const floor: Stamp = isPatch ? (present?.floor ?? beginning) : stamp;
   return { form: "latest", life: life.life, born: life.born, floor, fields };
 }
 
@@ -151,13 +163,16 @@ function checkFieldName(name: string): void {
   }
 }
 
-/** Edits `document`; undefined when nothing differs. `change` is the bytes of the Automerge change. */
+/**
+ * Edits `document`; undefined when nothing differs, unless a write `refreshes` it. `change` is the bytes of the
+ * Automerge change.
+ */
 export function writeHistory(
   document: HistoryDocument,
-  operation: Exclude<WriteOperation, { kind: "delete" }>,
-  present: string | undefined,
-  nowMs: number,
+  operation: ContentOperation,
+  options: { present: string | undefined; nowMs: number; refreshes: boolean },
 ): { readonly change: Uint8Array; readonly json: string } | undefined {
+  const { present, nowMs, refreshes } = options;
   const before: JsonObject = present === undefined ? emptyObject() : parseJsonObject(present);
   const body = parseJsonObject(operation.body);
   const after = operation.kind === "put" ? body : (mergePatch(before, body) as JsonObject);
@@ -169,6 +184,6 @@ export function writeHistory(
     const sentence = `document of ${values} values exceeds the limit of ${VALUES_MAX}; split it`;
     throw new Fault("payload_too_large", sentence);
   }
-  const change = document.write(before, after, nowMs);
+  const change = document.write(before, after, nowMs, refreshes);
   return change === undefined ? undefined : { change, json };
 }

@@ -12,6 +12,8 @@ export interface WriteRequest {
   readonly ifMatch?: readonly string[] | "*";
   /** State hashes, none of which the document may have; "*": it must not exist. */
   readonly ifNoneMatch?: readonly string[] | "*";
+  /** Of what is set aside, the content that this write brings back. */
+  readonly restores?: number;
 }
 
 export interface WriteResult {

@@ -2,11 +2,16 @@
 // reconciliation sums of what is committed.
 import { Fault, messageOf } from "../base/faults.ts";
 import { getLog } from "../base/log.ts";
+import { Answers } from "./answers.ts";
 import type { CollectionPolicies } from "./collection-policies.ts";
+import { Contents } from "./contents.ts";
 import { CrdtCache } from "./crdt-cache.ts";
 import { Damage } from "./damage.ts";
 import { Database, isDamaged, type Leaf, type Row } from "./database.ts";
-import { type DocumentKey, splitKey } from "./document-key.ts";
+import { DeletionMemory } from "./deletion-memory.ts";
+import type { DocumentKey } from "./document-key.ts";
+import { isTooOld, toRow } from "./entry.ts";
+import { applyPolicies, Expiry } from "./expiry.ts";
 import {
   Feed,
   type StoredDocument,
@@ -14,31 +19,22 @@ import {
   type Subscription,
   toStoredDocument,
 } from "./feed.ts";
+import { type Collected, Garbage } from "./garbage.ts";
 import type { GuestTable } from "./guest-table.ts";
-import type { HistoryDocument } from "./history.ts";
-import {
-  checkPreconditions,
-  outcomeOf,
-  type WriteRequest,
-  type WriteResult,
-} from "./precondition.ts";
+import { horizonAt } from "./lifetimes.ts";
+import type { WriteRequest, WriteResult } from "./precondition.ts";
 import { Renderings } from "./renderings.ts";
 import { newStartId, Stamper, type StartId } from "./stamp.ts";
-import { decodeState, encodeState, type StateHash } from "./state.ts";
+import type { StateHash } from "./state.ts";
+import { StateReader } from "./state-reader.ts";
 import { toStorageFault } from "./storage-fault.ts";
 import { storeIdOf } from "./store-id.ts";
 import type { Committed, StoreOptions, StoreSummary } from "./store-options.ts";
 import { bucketsBelow, type Prefix, ROOT, type Sum } from "./sums.ts";
 import { Tally } from "./tally.ts";
-import {
-  type Entry,
-  type IncomingState,
-  type MergeOutcome,
-  toDelta,
-  toRow,
-  WriteGroup,
-} from "./write-group.ts";
-import { type LocalWrite, WriteQueue } from "./write-queue.ts";
+import { isTold, toChanges, toCommitted } from "./told.ts";
+import { type IncomingState, type MergeOutcome, WriteGroup } from "./write-group.ts";
+import { WriteQueue } from "./write-queue.ts";
 
 const log = getLog("peat_mesh::storage::automerge_store");
 
@@ -67,6 +63,14 @@ export class Store {
   #isClosed = false;
   #listeners = new Set<(committed: readonly Committed[]) => void>();
   readonly #damage: Damage;
+  readonly #states: StateReader;
+  readonly #expiry: Expiry;
+  readonly #garbage: Garbage;
+  /** What this node's memory of deletions reaches back to. */
+  readonly memory: DeletionMemory;
+  /** Contents that are in the file but not in the documents. */
+  readonly contents: Contents;
+  #revision = 0;
 
   private constructor(options: StoreOptions, database: Database, storeId: string) {
     this.#options = options;
@@ -82,10 +86,20 @@ export class Store {
     });
     this.#stamper = new Stamper(options.clock, this.start);
     this.#seq = database.lastSeq();
-    this.#feed = new Feed(database, { storeId, start: this.start, lastSeq: this.#seq });
-    this.#tally = new Tally(database);
+    const { clock, policies } = options;
+    const origin = { storeId, start: this.start, lastSeq: this.#seq, now: () => clock.now() };
+    this.#feed = new Feed(database, origin);
+    applyPolicies(database, policies, clock.now());
+    this.#tally = new Tally(database, horizonAt(clock.now()));
     const wake = () => this.#schedule();
-    this.#damage = new Damage({ database, cache: this.#cache, clock: options.clock, wake });
+    const cache = this.#cache;
+    this.#damage = new Damage({ database, cache, clock, wake });
+    const write = (request: WriteRequest) => this.write(request);
+    this.contents = new Contents({ database, now: () => clock.now(), write });
+    this.#states = new StateReader({ database, cache, row: (key) => this.#row(key) });
+    this.#expiry = new Expiry({ database, clock, wake });
+    this.memory = new DeletionMemory(database, policies.memorySecs * 1000);
+    this.#garbage = new Garbage({ database, cache, policies, memory: this.memory });
     const onBug = (error: unknown) => this.#reportFailure(error);
     this.renderings = new Renderings({ ...options, database, start: this.start, onBug });
   }
@@ -110,6 +124,7 @@ export class Store {
     while (!this.#waiting.isEmpty) this.#commitGroup();
     this.#isClosed = true;
     this.renderings.close();
+    this.#expiry.close();
     this.#feed.close();
     this.#cache.clear();
     this.guests.flush();
@@ -140,13 +155,18 @@ export class Store {
   /** The document if it is alive. */
   get(key: DocumentKey): StoredDocument | undefined {
     const row = this.#row(key);
-    return row === undefined || row.deleted ? undefined : toStoredDocument(row);
+    if (row === undefined || row.deleted || isTooOld(row, this.#now)) return undefined;
+    return toStoredDocument(row);
   }
 
   /** Alive documents in key order, those with ids after `after`. */
   list(collection: string, options: { limit: number; after?: string }): readonly StoredDocument[] {
     const documents: StoredDocument[] = [];
-    for (const row of this.#database.list(collection, options.after, options.limit)) {
+    for (const row of this.#database.list(collection, {
+      after: options.after,
+      limit: options.limit,
+      now: this.#now,
+    })) {
       if (isDamaged(row)) this.#damage.add(row);
       else documents.push(toStoredDocument(row));
     }
@@ -154,11 +174,11 @@ export class Store {
   }
 
   count(collection: string): number {
-    return this.#tally.count(collection);
+    return this.#tally.count(collection, this.#now);
   }
 
   collections(): readonly { name: string; count: number }[] {
-    return this.#tally.collections();
+    return this.#tally.collections(this.#now);
   }
 
   subscribe(options: SubscribeOptions): Subscription {
@@ -171,13 +191,26 @@ export class Store {
   }
 
   summary(): StoreSummary {
-    const { documents, tombstones } = this.#tally;
-    const root = this.#tally.sum(ROOT);
+    const { tombstones } = this.#tally;
+    const documents = this.#tally.documents(this.#now);
+    const root = this.sum(ROOT);
     return { storeId: this.storeId, documents, tombstones, rootHash: `${root.count}-${root.sum}` };
   }
 
-  sum(prefix: Prefix): Sum {
-    return this.#tally.sum(prefix);
+  /** Changes with every write that peers have to be told of; not when something has had its time. */
+  get revision(): number {
+    return this.#revision;
+  }
+
+  /** What is due by then (ms since the Unix epoch) is not in the sums. */
+  get horizon(): number {
+    if (!this.#isClosed) this.#tally.advance(horizonAt(this.#now));
+    return this.#tally.horizon;
+  }
+
+  /** As of `horizon`, if that is later than ours. */
+  sum(prefix: Prefix, horizon = 0): Sum {
+    return this.#tally.sum(prefix, Math.max(horizon, this.horizon));
   }
 
   /** Documents with stamps more than 5 minutes ahead of our clock, by the peer that sent them. */
@@ -185,41 +218,30 @@ export class Store {
     return this.#futureStamps;
   }
 
-  /** Keys and state hashes below a prefix. */
-  leaves(prefix: Prefix): Leaf[] {
+  /** Keys and state hashes below a prefix, as of `horizon`, if that is later than ours. */
+  leaves(prefix: Prefix, horizon = 0): Leaf[] {
     const { first, last } = bucketsBelow(prefix);
-    return this.#database.leavesBetween(first, last);
+    return this.#database.leavesBetween(first, last, Math.max(horizon, this.horizon));
   }
 
   hashOf(key: DocumentKey): StateHash | undefined {
-    return this.#row(key)?.hash;
+    const row = this.#row(key);
+    return row === undefined || row.hidden ? undefined : row.hash;
   }
 
   /** Heads of a stored history, to be told to a peer that is to send the rest; undefined for other kinds. */
   headsOf(key: DocumentKey): readonly string[] | undefined {
-    return this.#history(key)?.heads();
+    return this.#states.history(key)?.heads();
   }
 
   /** Whether all of these changes are in our history of the document. */
   hasHeads(key: DocumentKey, heads: readonly string[]): boolean {
-    return this.#history(key)?.has(heads) ?? false;
+    return this.#states.history(key)?.has(heads) ?? false;
   }
 
   /** The state for a peer that has `heads` of the history (of the life that is ours), else the whole. */
-  stateFor(
-    key: DocumentKey,
-    heads?: readonly string[],
-  ): { bytes: Uint8Array; hash: StateHash } | undefined {
-    const row = this.#row(key);
-    if (row === undefined) return undefined;
-    if (heads === undefined || heads.length === 0) return { bytes: row.state, hash: row.hash };
-    const document = this.#history(key, row);
-    const state = decodeState(row.state);
-    if (state.form !== "history" || document === undefined) {
-      return { bytes: row.state, hash: row.hash };
-    }
-    const delta = encodeState({ ...state, chunks: document.changesSince(heads) });
-    return { bytes: delta.length < row.state.length ? delta : row.state, hash: row.hash };
+  stateFor(key: DocumentKey, heads: readonly string[] = []) {
+    return this.#states.stateFor(key, heads);
   }
 
   /** Drops what can be read again: loaded CRDTs and clean pages. */
@@ -245,11 +267,36 @@ export class Store {
     return this.#damage.scrub(signal);
   }
 
-  /** The stored history, loaded; to be used before another one is loaded. */
-  #history(key: DocumentKey, row = this.#row(key)): HistoryDocument | undefined {
-    const state = row === undefined ? undefined : decodeState(row.state);
-    if (state?.form !== "history") return undefined;
-    return this.#cache.open(key, state.chunks);
+  /**
+   * Sets documents aside that a peer neither has nor remembers, if they are still as told and their lives began by
+   * `until` (ms). Returns how many they were: none while the disk is full.
+   */
+  setAside(told: readonly { key: DocumentKey; hash: StateHash }[], until: number): number {
+    if (this.#isClosed) return 0;
+    const group = this.#newGroup();
+    for (const { key, hash } of told) {
+      const entry = group.entry(key);
+      if (entry.hash === hash && entry.state !== undefined && entry.state.born <= until) {
+        group.orphan(entry);
+      }
+    }
+    try {
+      this.#commit(group);
+    } catch (error) {
+      this.#reportFailure(error);
+      return 0;
+    }
+    return group.changed().length;
+  }
+
+  /** One turn of letting go what has had its time. Faults: storage_full, storage_failed. */
+  collectGarbage(): Collected {
+    const time = { now: this.#now, horizon: this.horizon };
+    return this.#garbage.collect(time, (row) => this.#tally.replace(row, undefined));
+  }
+
+  get #now(): number {
+    return this.#options.clock.now();
   }
 
   #row(key: DocumentKey): Row | undefined {
@@ -271,8 +318,8 @@ export class Store {
     });
   }
 
-  #commitGroup(): void {
-    const context = {
+  #newGroup(): WriteGroup {
+    return new WriteGroup({
       database: this.#database,
       cache: this.#cache,
       damage: this.#damage,
@@ -281,107 +328,51 @@ export class Store {
       policies: this.#options.policies,
       futureStamps: this.#futureStamps,
       documentBytesMax: this.#options.documentBytesMax,
-    };
-    const group = new WriteGroup(context);
-    const answers: (() => void)[] = [];
-    const failures: ((error: unknown) => void)[] = [];
-    this.#applyLocal(group, answers, failures);
-    this.#applyMerges(group, answers, failures);
+    });
+  }
+
+  #commitGroup(): void {
+    const group = this.#newGroup();
+    const answers = new Answers(group, (error) => this.#reportFailure(error));
+    for (const key of this.#expiry.take(this.#now)) group.hide(group.entry(key));
+    const now = () => this.#options.clock.monotonic();
+    this.#waiting.takeLocal(now, (write) => answers.write(write));
+    this.#waiting.takeMerges(now, (merge) => answers.merge(merge));
     try {
       this.#commit(group);
-      for (const answer of answers) answer();
+      answers.give();
     } catch (error) {
-      group.discard();
-      for (const fail of failures) fail(error);
+      answers.fail(error);
       this.#reportFailure(error);
     }
-  }
-
-  #applyLocal(
-    group: WriteGroup,
-    answers: (() => void)[],
-    failures: ((e: unknown) => void)[],
-  ): void {
-    const apply = ({ request, resolve, reject }: LocalWrite) => {
-      try {
-        const entry = group.entry(request.key);
-        const existed = entry.state !== undefined && entry.state.form !== "deleted";
-        const hashBefore = entry.hash;
-        checkPreconditions(request, existed ? entry.hash : undefined);
-        group.write(entry, request.operation);
-        const outcome = outcomeOf(request.operation, existed, entry.hash !== hashBefore);
-        const told = { json: entry.json ?? "null", hash: entry.hash ?? "" };
-        answers.push(() => {
-          const { key, seq } = entry;
-          const deleted = outcome === "deleted";
-          resolve({ outcome, document: { key, ...splitKey(key), ...told, seq, deleted } });
-        });
-        failures.push(reject);
-      } catch (error) {
-        this.#rejectOne(error, reject);
-      }
-    };
-    this.#waiting.takeLocal(() => this.#options.clock.monotonic(), apply);
-  }
-
-  #applyMerges(
-    group: WriteGroup,
-    answers: (() => void)[],
-    failures: ((e: unknown) => void)[],
-  ): void {
-    this.#waiting.takeMerges(
-      () => this.#options.clock.monotonic(),
-      ({ incoming, origin, resolve, reject }) => {
-        try {
-          const outcome = group.merge(group.entry(incoming.key), incoming, origin);
-          answers.push(() => resolve(outcome));
-          failures.push(reject);
-        } catch (error) {
-          this.#rejectOne(error, reject);
-        }
-      },
-    );
-  }
-
-  /** A fault concerns one write; anything else is our bug, and no state can be trusted after it. */
-  #rejectOne(error: unknown, reject: (error: unknown) => void): void {
-    reject(error);
-    if (!(error instanceof Fault)) this.#reportFailure(error);
   }
 
   #commit(group: WriteGroup): void {
     const changed = group.changed();
     const damaged = this.#damage.found;
     if (changed.length === 0 && damaged.length === 0) return;
-    const now = this.#options.clock.now();
+    const now = this.#now;
     for (const [index, entry] of changed.entries()) entry.seq = this.#seq + index + 1;
     const rows = changed.map((entry) => toRow(entry, now));
-    if (rows.length > 0) this.#feed.beginEpoch();
-    this.#database.write(rows, damaged, now);
+    try {
+      if (rows.length > 0) this.#feed.beginEpoch();
+      this.#database.write(rows, damaged, now, () => group.writeAside(now));
+    } catch (error) {
+      group.discard();
+      this.#expiry.failed();
+      throw error;
+    }
     this.#seq += rows.length;
     if (damaged.length > 0) this.#tally.recount();
     else
       for (const [index, row] of rows.entries()) this.#tally.replace(changed[index]?.before, row);
     this.renderings.committed(rows.map((row, i) => ({ row, before: changed[i]?.before })));
-    this.#publish(changed, rows);
+    if (damaged.length > 0 || changed.some(isTold)) this.#revision += 1;
+    this.#expiry.committed(rows);
+    this.#feed.publish(toChanges(changed, rows));
+    const committed = toCommitted(changed);
+    if (committed.length > 0) for (const listener of this.#listeners) listener(committed);
     this.#damage.committed(damaged, changed);
-  }
-
-  #publish(changed: readonly Entry[], rows: readonly Row[]): void {
-    this.#feed.publish(
-      rows.map((row, index) => {
-        const before = changed[index]?.before;
-        const was = before === undefined ? "absent" : before.deleted ? "deleted" : "alive";
-        return { seq: row.seq, document: toStoredDocument(row), before: was };
-      }),
-    );
-    const committed = changed.map((entry) => ({
-      key: entry.key,
-      hash: entry.hash ?? "",
-      delta: toDelta(entry),
-      origin: entry.origin,
-    }));
-    for (const listener of this.#listeners) listener(committed);
   }
 
   #reportFailure(error: unknown): void {

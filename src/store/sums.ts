@@ -74,11 +74,23 @@ export class Sums {
     this.#sums.fill(0);
   }
 
-  at(prefix: Prefix): Sum {
+  /** `without`: sums over some of these documents, which are left out. */
+  at(prefix: Prefix, without?: Sums): Sum {
     const node = nodeOf(prefix);
+    const words = Array.from({ length: WORDS }, (_, i) => this.#sums[node * WORDS + i] ?? 0);
+    let count = this.#counts[node] ?? 0;
+    if (without !== undefined) {
+      count -= without.#counts[node] ?? 0;
+      let borrow = 0;
+      for (let i = WORDS - 1; i >= 0; i -= 1) {
+        const rest = (words[i] ?? 0) - (without.#sums[node * WORDS + i] ?? 0) - borrow;
+        words[i] = rest >>> 0;
+        borrow = rest < 0 ? 1 : 0;
+      }
+    }
     const writer = new ByteWriter(16);
-    for (let i = 0; i < WORDS; i += 1) writer.u32(this.#sums[node * WORDS + i] ?? 0);
-    return { count: this.#counts[node] ?? 0, sum: toHex(writer.finish()) };
+    for (const word of words) writer.u32(word);
+    return { count, sum: toHex(writer.finish()) };
   }
 
   #change(bucket: number, part: Uint32Array, sign: 1 | -1): void {

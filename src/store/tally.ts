@@ -1,75 +1,138 @@
 // What is derived from the rows and kept with every commit: reconciliation sums and counts of documents.
 import { compareText } from "../base/text.ts";
-import type { Database, Row } from "./database.ts";
+import type { CountedRow, Database } from "./database.ts";
 import { splitKey } from "./document-key.ts";
 import { type Prefix, type Sum, Sums } from "./sums.ts";
 
-type Counted = Pick<Row, "key" | "bucket" | "hash" | "deleted">;
+/** Horizons of peers for which sums are kept: each is 70 KB. */
+const LATER_MAX = 4;
 
 export class Tally {
   readonly #database: Database;
   readonly #sums = new Sums();
+  /** Parts of what is due after our horizon and by a peer's, which is the key. */
+  readonly #later = new Map<number, Sums>();
   readonly #alive = new Map<string, number>();
+  #horizon: number;
   #documents = 0;
   #tombstones = 0;
 
-  constructor(database: Database) {
+  /** `horizon`: what is due by then (ms) is not in the sums. */
+  constructor(database: Database, horizon: number) {
     this.#database = database;
+    this.#horizon = horizon;
     this.recount();
   }
 
-  get documents(): number {
-    return this.#documents;
+  /** Documents that are served at `now`. */
+  documents(now: number): number {
+    let count = this.#documents;
+    for (const tooOld of this.#tooOld(now).values()) count -= tooOld;
+    return count;
   }
 
   get tombstones(): number {
     return this.#tombstones;
   }
 
-  sum(prefix: Prefix): Sum {
-    return this.#sums.at(prefix);
+  get horizon(): number {
+    return this.#horizon;
   }
 
-  count(collection: string): number {
-    return this.#alive.get(collection) ?? 0;
+  /** Leaves out what has become due by `horizon`. It never goes back: what a clock let go once stays out. */
+  advance(horizon: number): void {
+    if (horizon <= this.#horizon) return;
+    for (const row of this.#database.leavesDue(this.#horizon, horizon)) {
+      this.#sums.remove(row.bucket, row.key, row.hash);
+    }
+    this.#horizon = horizon;
+    this.#later.clear();
   }
 
-  collections(): { name: string; count: number }[] {
+  /** As of a horizon; an earlier one than ours is ours. */
+  sum(prefix: Prefix, horizon = this.#horizon): Sum {
+    if (horizon <= this.#horizon) return this.#sums.at(prefix);
+    return this.#sums.at(prefix, this.#dueBy(horizon));
+  }
+
+  count(collection: string, now: number): number {
+    const count = this.#alive.get(collection) ?? 0;
+    return count === 0 ? 0 : count - (this.#tooOld(now).get(collection) ?? 0);
+  }
+
+  collections(now: number): { name: string; count: number }[] {
+    const tooOld = this.#tooOld(now);
     return [...this.#alive]
-      .map(([name, count]) => ({ name, count }))
+      .map(([name, count]) => ({ name, count: count - (tooOld.get(name) ?? 0) }))
+      .filter(({ count }) => count > 0)
       .sort((a, b) => compareText(a.name, b.name));
   }
 
-  replace(before: Counted | undefined, after: Counted): void {
+  /** Documents of each collection that are not to be served any more and not hidden yet: few, and for a moment. */
+  #tooOld(now: number): Map<string, number> {
+    const counts = new Map<string, number>();
+    for (const key of this.#database.due.unhidden(now, -1)) {
+      const { collection } = splitKey(key);
+      counts.set(collection, (counts.get(collection) ?? 0) + 1);
+    }
+    return counts;
+  }
+
+  replace(before: CountedRow | undefined, after: CountedRow | undefined): void {
     if (before !== undefined) {
-      this.#sums.remove(before.bucket, before.key, before.hash);
+      this.#sum(before, "remove");
       this.#count(before, -1);
     }
-    this.#add(after);
+    if (after !== undefined) this.#add(after);
   }
 
   /** From the rows: at start, and when a damaged row took with it what it had added. */
   recount(): void {
     this.#sums.clear();
+    this.#later.clear();
     this.#alive.clear();
     this.#documents = 0;
     this.#tombstones = 0;
     for (const leaf of this.#database.leaves()) this.#add(leaf);
   }
 
-  #add(row: Counted): void {
-    this.#sums.add(row.bucket, row.key, row.hash);
+  #add(row: CountedRow): void {
+    this.#sum(row, "add");
     this.#count(row, 1);
   }
 
-  #count({ key, deleted }: Counted, change: 1 | -1): void {
+  #sum({ bucket, key, hash, due }: CountedRow, change: "add" | "remove"): void {
+    if (due !== undefined && due <= this.#horizon) return;
+    this.#sums[change](bucket, key, hash);
+    if (due === undefined) return;
+    for (const [horizon, sums] of this.#later) {
+      if (due <= horizon) sums[change](bucket, key, hash);
+    }
+  }
+
+  #dueBy(horizon: number): Sums {
+    const known = this.#later.get(horizon);
+    if (known !== undefined) return known;
+    const sums = new Sums();
+    for (const row of this.#database.leavesDue(this.#horizon, horizon)) {
+      sums.add(row.bucket, row.key, row.hash);
+    }
+    for (const oldest of this.#later.keys()) {
+      if (this.#later.size < LATER_MAX) break;
+      this.#later.delete(oldest);
+    }
+    this.#later.set(horizon, sums);
+    return sums;
+  }
+
+  #count({ key, deleted, hidden }: CountedRow, change: 1 | -1): void {
     if (deleted) {
-      this.#tombstones += change;
+      if (!hidden) this.#tombstones += change;
       return;
     }
     this.#documents += change;
     const { collection } = splitKey(key);
-    const count = this.count(collection) + change;
+    const count = (this.#alive.get(collection) ?? 0) + change;
     if (count > 0) this.#alive.set(collection, count);
     else this.#alive.delete(collection);
   }

@@ -1,17 +1,18 @@
 // One group of writes: each is applied to what the earlier ones of the group left, then all become rows at once.
 import { assert } from "../base/assert.ts";
-import { concatBytes } from "../base/bytes.ts";
 import { Fault } from "../base/faults.ts";
 import { getLog } from "../base/log.ts";
 import type { CollectionPolicies } from "./collection-policies.ts";
 import type { CrdtCache } from "./crdt-cache.ts";
 import type { Damage } from "./damage.ts";
-import { type Database, isDamaged, type Row } from "./database.ts";
+import { type Database, isDamaged } from "./database.ts";
 import { type DocumentKey, splitKey } from "./document-key.ts";
+import { type Entry, isSetAside, isShown, newEntry, SET_ASIDE } from "./entry.ts";
 import type { HistoryDocument } from "./history.ts";
 import { join } from "./join.ts";
-import { parseJson, printJson } from "./json.ts";
+import { LifeRules } from "./life-rules.ts";
 import {
+  asNew,
   deleteState,
   lifeOfWrite,
   type WriteOperation,
@@ -20,7 +21,6 @@ import {
 } from "./local-write.ts";
 import type { Stamper } from "./stamp.ts";
 import {
-  checkLatest,
   decodeState,
   encodeState,
   type HistoryState,
@@ -32,27 +32,9 @@ import {
   type State,
   type StateHash,
 } from "./state.ts";
-import { bucketOf } from "./sums.ts";
+import { checkBodySize, checkForeign, checkNumbers, checkStateSize } from "./state-checks.ts";
 
 const log = getLog("peat_mesh::storage::automerge_store");
-
-/** A document as the group sees it: committed, or changed by an earlier write of the group. */
-export interface Entry {
-  readonly key: DocumentKey;
-  /** The committed row that this group began with. */
-  readonly before: Row | undefined;
-  state: State | undefined;
-  encoded: Uint8Array | undefined;
-  json: string | undefined;
-  hash: StateHash | undefined;
-  isChanged: boolean;
-  /** Of the committed row; of the new one once the group is committed. */
-  seq: number;
-  /** Automerge changes of this group; undefined when peers need the whole state. */
-  changes: Uint8Array[] | undefined;
-  /** The peer that the newest change came from; undefined for a local write. */
-  origin: string | undefined;
-}
 
 /** What a peer sent for one document. */
 export interface IncomingState {
@@ -61,6 +43,11 @@ export interface IncomingState {
   readonly bytes: Uint8Array;
   /** Hash of the sender's whole state. */
   readonly hash: StateHash;
+  /**
+   * Set while the sender is one that was away for longer than we remember deletions: lives that began by then (ms)
+   * may have been deleted and forgotten here.
+   */
+  readonly suspectUntil?: number | undefined;
 }
 
 export type MergeOutcome =
@@ -69,7 +56,11 @@ export type MergeOutcome =
   /** Ours has more than the sender's: it should be told. */
   | { readonly kind: "ahead" }
   /** The changes can't be applied without others: ask for those after our heads. */
-  | { readonly kind: "incomplete" };
+  | { readonly kind: "incomplete" }
+  /** Too old to be served: not taken, and nothing to be told. */
+  | { readonly kind: "expired" }
+  /** Neither here nor remembered as deleted, from one who was away for too long: not taken. */
+  | { readonly kind: "orphan" };
 
 export interface GroupContext {
   readonly database: Database;
@@ -86,22 +77,34 @@ export interface GroupContext {
 
 /** Beyond this a history takes no more local writes: it could not be sent in one piece. */
 const HISTORY_BYTES_MAX = 24 * 1024 * 1024;
-/** Largest state of a document without history that a local write may leave. */
-const LATEST_BYTES_MAX = 24 * 1024 * 1024;
 /** Clocks may differ by this much before it is told. */
 const FUTURE_MS_MAX = 5 * 60 * 1000;
-/** Beyond these a peer's state is refused: a few writes on top of it, and its numbers would no longer fit. */
-const FOREIGN_N_MAX = 2 ** 53 - 2 ** 43;
-const FOREIGN_LIFE_MAX = 0xffff_0000;
-/** Peers' values may nest deeper than local writes may; this only protects the stack. */
-const FOREIGN_DEPTH_MAX = 1000;
 
 export class WriteGroup {
   readonly #context: GroupContext;
+  readonly #rules: LifeRules;
   readonly #entries = new Map<DocumentKey, Entry>();
+  readonly #restored: number[] = [];
+  readonly #returned: DocumentKey[] = [];
 
   constructor(context: GroupContext) {
     this.#context = context;
+    this.#rules = new LifeRules(context);
+  }
+
+  /** Content `id` of what is set aside is a document again. */
+  restored(id: number): void {
+    this.#restored.push(id);
+  }
+
+  /** What the commit writes beside the rows. */
+  writeAside(now: number): void {
+    const { aside } = this.#context.database;
+    for (const { key, aside: content } of this.changed()) {
+      if (content !== undefined) aside.put({ ...content, key, at: now });
+    }
+    for (const id of this.#restored) aside.remove(id);
+    for (const key of this.#returned) aside.removeOf("orphan", key);
   }
 
   changed(): Entry[] {
@@ -119,36 +122,44 @@ export class WriteGroup {
     const found = this.#context.database.get(key);
     if (isDamaged(found)) this.#context.damage.add(found);
     const row = isDamaged(found) ? undefined : found;
-    const entry: Entry = {
-      key,
-      before: row,
-      state: row === undefined ? undefined : decodeState(row.state),
-      encoded: row?.state,
-      json: row?.json,
-      hash: row?.hash,
-      isChanged: false,
-      seq: row?.seq ?? 0,
-      changes: [],
-      origin: undefined,
-    };
+    const stub = row === undefined ? this.#context.database.stubs.find(key) : undefined;
+    const entry = newEntry(key, { row, stub, now: this.#context.stamper.nowMs() });
     this.#entries.set(key, entry);
     return entry;
   }
 
-  /** Applies a local write. Throws Faults; the entry is then as it was. */
-  write(entry: Entry, operation: WriteOperation): void {
+  /** Tells readers that a document which is too old is gone; its state stays for a while. */
+  hide(entry: Entry): void {
+    if (entry.isHidden && entry.before?.hidden === false) entry.isChanged = true;
+  }
+
+  /** Takes a document out, and keeps its content aside. */
+  orphan(entry: Entry): void {
+    if (!isShown(entry) || entry.json === undefined) return;
+    entry.aside = { why: "orphan", json: entry.json };
+    entry.isHidden = true;
+    entry.due = SET_ASIDE;
+    entry.isChanged = true;
+  }
+
+  /**
+   * Applies a local write. Throws Faults; the entry is then as it was. `isRestore`: it brings back what its
+   * collection would not let be written.
+   */
+  write(entry: Entry, requested: WriteOperation, isRestore = false): void {
     const { damage, stamper, nodeName, policies, documentBytesMax } = this.#context;
-    const firstLife = entry.state === undefined ? damage.lifeOfWrite(entry.key) : 0;
-    if (operation.kind === "delete") {
-      const { reason } = operation;
-      this.#settle(
-        entry,
-        deleteState(entry.state, { key: entry.key, by: nodeName, reason, stamper }),
-      );
+    const firstLife = entry.before === undefined ? damage.lifeOfWrite(entry.key) : 0;
+    if (!isRestore) this.#rules.checkMutable(entry);
+    if (requested.kind === "delete") {
+      const { reason } = requested;
+      const shown = isShown(entry) ? entry.state : undefined;
+      this.#settle(entry, deleteState(shown, { key: entry.key, by: nodeName, reason, stamper }));
       entry.origin = undefined;
       return;
     }
-    checkBodySize(Buffer.byteLength(operation.body), documentBytesMax);
+    checkBodySize(Buffer.byteLength(requested.body), documentBytesMax);
+    // What callers can't see is not patched, but replaced.
+    const operation = entry.isHidden ? asNew(requested) : requested;
     const { collection } = splitKey(entry.key);
     const life = lifeOfWrite(entry.state, {
       kind: policies.kindOf(collection),
@@ -156,7 +167,11 @@ export class WriteGroup {
       firstLife,
     });
     if (life.kind === "latest") {
-      const state = writeLatest(entry.state, operation, life, stamper);
+      const age = {
+        refreshes: this.#rules.refreshes(entry.key),
+        beginning: this.#rules.beginning(entry.key),
+      };
+      const state = writeLatest(entry.state, operation, { life, stamper, ...age });
       if (state === undefined) return;
       const json = printLatest(state);
       checkStateSize(encodeState(state).length, entry.key);
@@ -181,14 +196,19 @@ export class WriteGroup {
       present === undefined ? cache.create(entry.key) : cache.open(entry.key, present);
     assert(document !== undefined, `stored history of ${entry.key} is complete`);
     try {
-      const written = writeHistory(document, operation, entry.json, stamper.nowMs());
+      const written = writeHistory(document, operation, {
+        present: present === undefined ? undefined : entry.json,
+        nowMs: stamper.nowMs(),
+        refreshes: this.#rules.refreshes(entry.key),
+      });
       if (written === undefined) return;
       checkBodySize(Buffer.byteLength(written.json), documentBytesMax);
       const chunks = cache.grow(entry.key, present, written.change);
       const state: HistoryState = { form: "history", life: life.life, born: life.born, chunks };
       const hash = hashHistory(state, document.heads());
       const delta = present === undefined ? undefined : written.change;
-      this.#settleHistory(entry, state, { json: written.json, hash, delta });
+      const changedAt = document.changedAt();
+      this.#settleHistory(entry, state, { json: written.json, hash, delta, changedAt });
     } catch (error) {
       // The loaded document may be half-written; the entry's chunks are not.
       cache.discard(entry.key);
@@ -204,25 +224,48 @@ export class WriteGroup {
       checkForeign(theirs);
       this.#checkClock(theirs, origin);
     }
+    if (entry.isStub && entry.state?.life === theirs.life) return { kind: "equal" };
+    if (this.#rules.isOrphan(entry, theirs, incoming.suspectUntil)) return { kind: "orphan" };
+    if (entry.state === undefined && this.#rules.isExpired(entry.key, theirs))
+      return { kind: "expired" };
+    const isForgotten = this.#rules.isForgotten(entry, theirs);
+    if (isForgotten) this.#context.cache.forget(entry.key);
+    const ours = isForgotten ? undefined : entry.state;
     const united = this.#uniting(entry);
-    const joined = entry.state === undefined ? theirs : join(entry.state, theirs, united.unite);
+    const joined = ours === undefined ? theirs : join(ours, theirs, united.unite);
     if (united.isIncomplete) return { kind: "incomplete" };
-    if (joined !== entry.state) {
-      if (joined.form === "history") {
-        const delta =
-          joined === theirs ? undefined : theirs.form === "history" ? theirs.chunks : undefined;
-        if (joined === theirs) this.#context.cache.discard(entry.key);
-        const document = this.#context.cache.open(entry.key, joined.chunks);
-        if (document === undefined) return { kind: "incomplete" };
-        const hash = hashHistory(joined, document.heads());
-        const unchanged = hash === entry.hash;
-        if (!unchanged) {
-          this.#settleHistory(entry, joined, { json: this.#print(entry, document), hash, delta });
-          entry.origin = origin;
-        }
-      } else if (this.#settle(entry, joined)) entry.origin = origin;
+    if (joined.form === "history" && joined !== entry.state) {
+      const outcome = this.#mergeHistory(entry, joined, { theirs, origin });
+      if (outcome !== undefined) return outcome;
+    } else if (joined.form !== "history" && joined !== entry.state && this.#settle(entry, joined)) {
+      entry.origin = origin;
     }
     return { kind: entry.hash === incoming.hash ? "equal" : "ahead" };
+  }
+
+  /** Undefined when it is joined. */
+  #mergeHistory(
+    entry: Entry,
+    joined: HistoryState,
+    { theirs, origin }: { theirs: State; origin: string },
+  ): MergeOutcome | undefined {
+    const { cache } = this.#context;
+    if (joined === theirs) cache.discard(entry.key);
+    const document = cache.open(entry.key, joined.chunks);
+    if (document === undefined) return { kind: "incomplete" };
+    const hash = hashHistory(joined, document.heads());
+    if (hash === entry.hash && !isSetAside(entry)) return undefined;
+    const changedAt = document.changedAt();
+    if (entry.state === undefined && this.#rules.isExpired(entry.key, joined, changedAt)) {
+      cache.discard(entry.key);
+      return { kind: "expired" };
+    }
+    const delta =
+      joined === theirs ? undefined : theirs.form === "history" ? theirs.chunks : undefined;
+    const json = this.#print(entry, document);
+    this.#settleHistory(entry, joined, { json, hash, delta, changedAt });
+    entry.origin = origin;
+    return undefined;
   }
 
   /** A stamp of the future wins until the clocks reach it: joined like any other, but somebody should know. */
@@ -286,91 +329,38 @@ export class WriteGroup {
   #settleHistory(
     entry: Entry,
     state: HistoryState,
-    told: { json: string; hash: StateHash; delta: Uint8Array | undefined },
+    told: { json: string; hash: StateHash; delta: Uint8Array | undefined; changedAt: number },
   ): void {
     entry.state = state;
     entry.encoded = encodeState(state);
     entry.json = told.json;
     entry.hash = told.hash;
-    entry.isChanged = true;
     if (told.delta === undefined) entry.changes = undefined;
     else entry.changes?.push(told.delta);
+    this.#changed(entry, state, told.changedAt);
   }
 
   /** True if the state is a new one. */
   #settle(entry: Entry, state: Exclude<State, HistoryState>, json?: string): boolean {
     const encoded = encodeState(state);
     const hash = hashBytes(encoded);
-    if (hash === entry.hash) return false;
+    if (hash === entry.hash && !isSetAside(entry)) return false;
     this.#context.cache.discard(entry.key);
+    if (state.form === "deleted") this.#rules.keepContent(entry);
     entry.state = state;
     entry.encoded = encoded;
     entry.json = state.form === "latest" ? (json ?? printLatest(state)) : undefined;
     entry.hash = hash;
-    entry.isChanged = true;
     entry.changes = undefined;
+    this.#changed(entry, state);
     return true;
   }
-}
 
-/** The row that makes a changed entry durable. */
-export function toRow(entry: Entry, nowMs: number): Row {
-  assert(entry.state !== undefined && entry.encoded !== undefined, "a changed entry has a state");
-  assert(entry.hash !== undefined, "a changed entry has a hash");
-  return {
-    seq: entry.seq,
-    key: entry.key,
-    bucket: entry.before?.bucket ?? bucketOf(entry.key),
-    deleted: entry.state.form === "deleted",
-    state: entry.encoded,
-    json: entry.json,
-    hash: entry.hash,
-    writtenAt: nowMs,
-  };
-}
-
-/** What peers that had the document before need: the changes of the group where they are the shorter. */
-export function toDelta(entry: Entry): Uint8Array {
-  assert(entry.state !== undefined && entry.encoded !== undefined, "a changed entry has a state");
-  const changes = entry.changes;
-  if (entry.state.form !== "history" || changes === undefined || changes.length === 0) {
-    return entry.encoded;
-  }
-  const delta = encodeState({ ...entry.state, chunks: concatBytes(changes) });
-  return delta.length < entry.encoded.length ? delta : entry.encoded;
-}
-
-/** Removed fields and their stamps are kept; a state that can't be sent must not come to be. */
-function checkStateSize(bytes: number, key: string): void {
-  if (bytes <= LATEST_BYTES_MAX) return;
-  const sentence = `document ${key} holds too much that was removed from it; replace it by a PUT`;
-  throw new Fault("conflict", sentence);
-}
-
-function checkBodySize(bytes: number, bytesMax: number): void {
-  if (bytes <= bytesMax) return;
-  const sentence = `document of ${bytes} bytes exceeds the limit of ${bytesMax} (PEAT_DOCUMENT_BYTES_MAX)`;
-  throw new Fault("payload_too_large", sentence);
-}
-
-function checkNumbers(state: State): void {
-  if (highestN(state) <= FOREIGN_N_MAX && state.life <= FOREIGN_LIFE_MAX) return;
-  throw new Fault("wire_invalid", "a stamp or a life is at the end of its numbers");
-}
-
-/** A latest state's texts are spliced into answers as they are, so they have to be what they claim to be. */
-function checkForeign(state: LatestState): void {
-  checkLatest(state);
-  for (const [name, field] of state.fields) {
-    if (!name.isWellFormed()) throw new Fault("wire_invalid", "field name is not well-formed text");
-    if (field.json === undefined) continue;
-    let canonical: string;
-    try {
-      canonical = printJson(parseJson(field.json), FOREIGN_DEPTH_MAX);
-    } catch (cause) {
-      throw new Fault("wire_invalid", "field value is not JSON", {}, cause);
-    }
-    if (canonical !== field.json)
-      throw new Fault("wire_invalid", "field value is not canonical JSON");
+  #changed(entry: Entry, state: State, changedAt?: number): void {
+    if (isSetAside(entry)) this.#returned.push(entry.key);
+    this.#rules.date(entry, state, changedAt);
+    entry.isNews = !entry.isHidden;
+    entry.isStub = false;
+    entry.isChanged = true;
   }
 }

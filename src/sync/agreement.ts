@@ -25,7 +25,8 @@ export interface AgreementContext {
 
 export class Agreement {
   readonly #context: AgreementContext;
-  #root: string | undefined;
+  /** Of the store when it agreed; what has had its time since then has had it on both sides. */
+  #revision: number | undefined;
   #comparedAt: number;
   /** When it was first seen that the last agreement holds no more. */
   #changedAt: number | undefined;
@@ -40,12 +41,12 @@ export class Agreement {
 
   /** Both sides had equal sums when they last compared, and nothing has changed here since. */
   get holds(): boolean {
-    return this.#root !== undefined && this.#root === this.#context.store.summary().rootHash;
+    return this.#revision === this.#context.store.revision;
   }
 
   /** Our sum and the peer's are equal now. */
   reached(): void {
-    this.#root = this.#context.store.summary().rootHash;
+    this.#revision = this.#context.store.revision;
     this.#comparedAt = this.#context.clock.monotonic();
     this.#context.catchUp.done(this);
   }
@@ -54,7 +55,7 @@ export class Agreement {
   mayCompare(theirs?: number): boolean {
     const { store, clock, catchUp } = this.#context;
     // Who has agreed before lacks little. Of any other nobody knows: equal counts may be of other documents.
-    const known = this.#root === undefined ? undefined : (theirs ?? 0);
+    const known = this.#revision === undefined ? undefined : (theirs ?? 0);
     const may = catchUp.mayCompare(this, store.sum(ROOT).count, known);
     this.#isPutOff = !may;
     if (may) this.#comparedAt = clock.monotonic();

@@ -22,6 +22,8 @@ export interface IntakeContext {
   /** Name of the peer. */
   readonly origin: string;
   readonly signal: AbortSignal;
+  /** As of IncomingState. */
+  readonly suspectUntil: () => number | undefined;
   /** What became of a state, once it is committed. */
   readonly merged: (incoming: IncomingState, outcome: MergeOutcome) => void;
 }
@@ -87,7 +89,8 @@ export class Intake {
     }
     while (!signal.aborted) {
       try {
-        return await store.merge(incoming, origin);
+        const suspectUntil = this.#context.suspectUntil();
+        return await store.merge({ ...incoming, suspectUntil }, origin);
       } catch (error) {
         // The store has reported what is no fault of the peer's.
         if (!(error instanceof Fault) || error.code === "not_ready") return undefined;

@@ -1,5 +1,7 @@
 // Finding what differs between two stores by their sums: one step per message, no state between steps.
 //
+//   All of it is as of the later one of both nodes' horizons: see store/lifetimes.ts.
+//
 //   sums     unequal prefixes come back as their children's sums, or, where few documents are left, as leaves
 //   leaves   what the peer lacks is sent; what we lack or both have unequally is compared
 //   compare  the answer is our state, or the part of a history that the peer's heads don't have; heads that we
@@ -25,11 +27,12 @@ const LISTED_MAX = 10_000;
 type Message<T extends NativeMessage["type"]> = Extract<NativeMessage, { type: T }>;
 
 export function rootSums(store: Store): NativeMessage {
-  return { type: "sums", entries: [sumEntry(store, ROOT)] };
+  const { horizon } = store;
+  return { type: "sums", horizon, entries: [sumEntry(store, ROOT, horizon)] };
 }
 
-function sumEntry(store: Store, prefix: Prefix): SumEntry {
-  return { ...prefix, ...store.sum(prefix) };
+function sumEntry(store: Store, prefix: Prefix, horizon: number): SumEntry {
+  return { ...prefix, ...store.sum(prefix, horizon) };
 }
 
 function isPrefix({ depth, index }: Prefix): boolean {
@@ -46,22 +49,23 @@ export function answerSums(
   let listed = 0;
   const split: SumEntry[] = [];
   let isAgreed = false;
+  const horizon = Math.max(message.horizon, store.horizon);
   for (const theirs of message.entries.filter(isPrefix)) {
-    const ours = store.sum(theirs);
+    const ours = store.sum(theirs, horizon);
     const isEqual = ours.count === theirs.count && ours.sum === theirs.sum;
     if (isEqual && theirs.depth === 0) {
       isAgreed = true;
-      replies.push({ type: "agreed", ...ours });
+      replies.push({ type: "agreed", horizon, ...ours });
     }
     if (isEqual) continue;
     if (theirs.count === 0) outbox.pushBulkBelow(theirs);
     else if (isListed(theirs, ours.count)) {
       // What is beyond the limit is found by the next comparison, when this one has settled its part.
-      if (listed < LISTED_MAX) replies.push(leavesOf(store, theirs));
+      if (listed < LISTED_MAX) replies.push(leavesOf(store, theirs, horizon));
       listed += ours.count + 1;
-    } else split.push(...childrenOf(theirs).map((child) => sumEntry(store, child)));
+    } else split.push(...childrenOf(theirs).map((child) => sumEntry(store, child, horizon)));
   }
-  for (const entries of inFrames(split, () => 23)) replies.push({ type: "sums", entries });
+  for (const entries of inFrames(split, () => 23)) replies.push({ type: "sums", horizon, entries });
   return { replies, isAgreed, isPartial: listed >= LISTED_MAX };
 }
 
@@ -69,8 +73,9 @@ function isListed(theirs: SumEntry, ourCount: number): boolean {
   return theirs.depth === DEPTH || ourCount === 0 || ourCount + theirs.count <= LIST_BELOW;
 }
 
-function leavesOf(store: Store, { depth, index }: Prefix): NativeMessage {
-  return { type: "leaves", depth, index, entries: store.leaves({ depth, index }) };
+function leavesOf(store: Store, { depth, index }: Prefix, horizon: number): NativeMessage {
+  const entries = store.leaves({ depth, index }, horizon);
+  return { type: "leaves", horizon, depth, index, entries };
 }
 
 /** Compares a peer's leaves with ours; what it lacks goes to the outbox. */
@@ -88,15 +93,17 @@ export function answerLeaves(
   const theirs = new Map(message.entries.map(({ key, hash }) => [key, hash]));
   const lacking: DocumentKey[] = [];
   const unequal: CompareEntry[] = [];
-  for (const { key, hash } of store.leaves(message)) {
+  for (const { key, hash } of store.leaves(message, message.horizon)) {
     const their = theirs.get(key);
     theirs.delete(key);
     if (their === undefined) lacking.push(key);
     else if (their !== hash && mayClaim(key, true)) unequal.push(compareEntry(store, key, hash));
   }
   outbox.pushBulk(lacking);
-  for (const text of theirs.keys()) {
+  for (const [text, hash] of theirs) {
     const key = text as DocumentKey;
+    // What has had its time here, and is otherwise the same, needs no answer.
+    if (store.hashOf(key) === hash) continue;
     if (mayClaim(key, false)) unequal.push({ key, hash: NO_HASH, heads: [] });
   }
   return compareMessages(unequal);

@@ -11,23 +11,17 @@ import { ROOT } from "../store/sums.ts";
 import { FrameDecoder } from "../wire/frame.ts";
 import { decodeNative, NATIVE_PAYLOAD_BYTES_MAX, type NativeMessage } from "../wire/native.ts";
 import { FEATURE_PACKED } from "../wire/packed.ts";
+import { Acquaintance } from "./acquaintance.ts";
 import { Agreement } from "./agreement.ts";
 import { Assemblies } from "./assembly.ts";
 import type { CatchUp } from "./catch-up.ts";
 import type { Claims } from "./claims.ts";
+import { Comparison } from "./comparison.ts";
 import { FrameWriter } from "./frame-writer.ts";
 import { Intake } from "./intake.ts";
 import { Outbox } from "./outbox.ts";
 import { Probes } from "./probe.ts";
-import {
-  answerCompare,
-  answerLeaves,
-  answerMerge,
-  answerSums,
-  type Claim,
-  compareMessages,
-  rootSums,
-} from "./reconcile.ts";
+import { type Claim, compareMessages, rootSums } from "./reconcile.ts";
 import { newStatistics, type SessionStatistics } from "./statistics.ts";
 
 const log = getLog("peat_mesh::storage::automerge_sync");
@@ -71,6 +65,8 @@ export class Session {
   #neighbours: ReadonlySet<string> = new Set();
   #isCatchingUp = false;
   readonly #agreement: Agreement;
+  readonly #acquaintance: Acquaintance;
+  readonly #comparison: Comparison;
   #stir: (() => void) | undefined;
   #taken: Promise<void> = Promise.resolve();
 
@@ -81,13 +77,18 @@ export class Session {
     this.#clock = context.clock;
     this.#context = context;
     this.#outbox = new Outbox(context.store, context.clock);
+    this.#acquaintance = new Acquaintance(context.store, this.name);
     this.#probes = new Probes(context.clock);
     this.#intake = new Intake({
       store: context.store,
       clock: context.clock,
       origin: this.name,
       signal: this.#abort.signal,
-      merged: (incoming, outcome) => this.#guard(() => this.#merged(incoming, outcome)),
+      suspectUntil: () => this.#acquaintance.suspectUntil,
+      merged: (incoming, outcome) => {
+        context.claims.settled(this, incoming.key);
+        this.#guard(() => this.#comparison.merged(incoming, outcome));
+      },
     });
     this.statistics = newStatistics(context.clock.now());
     this.#writer = new FrameWriter({
@@ -103,6 +104,17 @@ export class Session {
     const isDialer = member.link.direction === "outgoing";
     const afterAnswers = (then: () => void) => this.#probes.after(this.#ping, then);
     this.#agreement = new Agreement({ store, clock, catchUp, isDialer, afterAnswers });
+    this.#comparison = new Comparison({
+      store,
+      outbox: this.#outbox,
+      agreement: this.#agreement,
+      claim: this.#claim,
+      reply: (messages) => this.#reply(messages),
+      agreed: () => {
+        this.#acquaintance.agreed(clock.now());
+        context.onAgreed(this);
+      },
+    });
     this.ended = this.#run();
   }
 
@@ -186,12 +198,18 @@ export class Session {
   }
 
   async #run(): Promise<LinkEnd> {
+    this.#introduce();
     if (this.link.direction === "outgoing") this.reconcile();
     const loops = [this.#readFrames(), this.#writeFrames(), this.#keepTime()];
     const end = await this.link.ended;
     this.#stop();
     await Promise.all(loops);
     return end;
+  }
+
+  /** What decides about our documents is told before any of them. */
+  #introduce(): void {
+    this.#writer.send({ type: "memory", ...this.#acquaintance.introduce() });
   }
 
   async #readFrames(): Promise<void> {
@@ -268,17 +286,16 @@ export class Session {
         this.#writer.wake();
         return;
       case "compare":
-        this.#receiveCompare(message);
+        this.#comparison.compare(message);
         return;
       case "sums":
-        this.#receiveSums(message);
+        this.#comparison.sums(message);
         return;
       case "leaves":
-        this.#agreement.advanced();
-        this.#reply(answerLeaves(this.#store, this.#outbox, message, this.#claim));
+        this.#comparison.leaves(message);
         return;
       case "agreed":
-        this.#receiveAgreed(message);
+        this.#comparison.agreed(message);
         return;
       case "neighbours":
         this.#neighbours = new Set(message.names);
@@ -288,12 +305,13 @@ export class Session {
         return;
       case "pong":
         this.#probes.answered(message.nonce);
+        return;
+      case "memory":
+        this.#acquaintance.introduced(message);
+        return;
+      case "orphans":
+        this.#acquaintance.orphaned(message.entries);
     }
-  }
-
-  #receiveCompare(message: Extract<NativeMessage, { type: "compare" }>): void {
-    this.#agreement.advanced();
-    this.#reply(answerCompare(this.#store, this.#outbox, message, this.#claim));
   }
 
   readonly #claim: Claim = (key, isKnown) => {
@@ -302,38 +320,6 @@ export class Session {
     if (!isKnown && catchUp.isFromOther(this.#agreement)) return false;
     return claims.claim(this, key, this.link.path().rttMs);
   };
-
-  #receiveSums(message: Extract<NativeMessage, { type: "sums" }>): void {
-    const root = message.entries.find(({ depth }) => depth === 0);
-    const ours = this.#store.sum(ROOT);
-    const isEqual = root?.count === ours.count && root.sum === ours.sum;
-    if (root !== undefined && !isEqual && !this.#agreement.mayCompare(root.count)) {
-      // A sum that is not the one asked about: not now.
-      this.#reply([{ type: "agreed", ...ours }]);
-      return;
-    }
-    if (root === undefined) this.#agreement.advanced();
-    else this.#outbox.forgetBulk();
-    const { replies, isAgreed, isPartial } = answerSums(this.#store, this.#outbox, message);
-    if (isAgreed) this.#agree();
-    if (isPartial) this.#agreement.again();
-    this.#reply(replies);
-  }
-
-  #receiveAgreed({ count, sum }: { count: number; sum: string }): void {
-    const ours = this.#store.sum(ROOT);
-    if (ours.count !== count || ours.sum !== sum) {
-      this.#agreement.declined();
-      return;
-    }
-    this.#outbox.forgetBulk();
-    this.#agree();
-  }
-
-  #agree(): void {
-    this.#agreement.reached();
-    this.#context.onAgreed(this);
-  }
 
   #takeIn(
     entries: readonly { key: string; hash: string; bytes: Uint8Array }[],
@@ -345,12 +331,6 @@ export class Session {
     this.#taken = Promise.all([this.#taken, this.#intake.take(entries)]).then(() => {
       this.#writer.send({ type: "ack", serial });
     });
-  }
-
-  #merged({ key, hash }: IncomingState, outcome: MergeOutcome): void {
-    this.#context.claims.settled(this, key);
-    if (outcome.kind === "equal") this.#outbox.has(key, hash);
-    else this.#reply(answerMerge(this.#store, this.#outbox, { key, kind: outcome.kind }));
   }
 
   #reply(messages: readonly NativeMessage[]): void {
@@ -370,6 +350,9 @@ export class Session {
   async #keepTime(): Promise<void> {
     while (!this.#abort.signal.aborted) {
       await this.#nap();
+      if (this.#abort.signal.aborted) break;
+      if (this.isAgreed) this.#acquaintance.agreed(this.#clock.now());
+      if (this.#acquaintance.isOutdated) this.#introduce();
       const due = this.#outbox.takeDue().map(({ key, hash }) => ({ key, hash, heads: [] }));
       // Sums say of many documents what naming each would say at length.
       const isMany = due.length > NAMED_MAX;

@@ -6,12 +6,15 @@
 //   0x23 ack         u32 serial: all up to it is committed
 //   0x24 compare     u16 n || n x (key || hash[16] || u16 heads || heads x [32])
 //                    hash zero: send yours; I have none, or only what is in the past of these heads
-//   0x25 sums        u16 n || n x (u8 depth || u16 index || u32 count || sum[16])
-//   0x26 leaves      u8 depth || u16 index || u32 n || n x (key || hash[16])
-//   0x27 agreed      u32 count || sum[16] of the root
+//   0x25 sums        u64 horizon || u16 n || n x (u8 depth || u16 index || u32 count || sum[16])
+//   0x26 leaves      u64 horizon || u8 depth || u16 index || u32 n || n x (key || hash[16])
+//   0x27 agreed      u64 horizon || u32 count || sum[16] of the root
+//                    horizon: ms since the Unix epoch; what had its time by then is not counted
 //   0x28 neighbours  u16 n || n x name: who is connected to me
 //   0x29 ping, 0x2a pong  u32 nonce
 //   0x2b packed      another frame, deflated; see packed.ts
+//   0x2c memory      u64 metAt || u64 forgottenAt: ms; see store/deletion-memory.ts
+//   0x2d orphans     u16 n || n x (key || hash[16]): yours that I neither have nor remember as deleted
 //
 //   key, name = u16 length || UTF-8.  flags bit 0: more of a catch-up follows.
 //   Frames of other types are skipped: later versions may add some.
@@ -54,6 +57,11 @@ export interface SumEntry {
   readonly sum: string;
 }
 
+export interface LeafEntry {
+  readonly key: string;
+  readonly hash: string;
+}
+
 export type NativeMessage =
   | {
       readonly type: "states";
@@ -72,16 +80,24 @@ export type NativeMessage =
     }
   | { readonly type: "ack"; readonly serial: number }
   | { readonly type: "compare"; readonly entries: readonly CompareEntry[] }
-  | { readonly type: "sums"; readonly entries: readonly SumEntry[] }
+  | { readonly type: "sums"; readonly horizon: number; readonly entries: readonly SumEntry[] }
   | {
       readonly type: "leaves";
+      readonly horizon: number;
       readonly depth: number;
       readonly index: number;
-      readonly entries: readonly { readonly key: string; readonly hash: string }[];
+      readonly entries: readonly LeafEntry[];
     }
-  | { readonly type: "agreed"; readonly count: number; readonly sum: string }
+  | {
+      readonly type: "agreed";
+      readonly horizon: number;
+      readonly count: number;
+      readonly sum: string;
+    }
   | { readonly type: "neighbours"; readonly names: readonly string[] }
-  | { readonly type: "ping" | "pong"; readonly nonce: number };
+  | { readonly type: "ping" | "pong"; readonly nonce: number }
+  | { readonly type: "memory"; readonly metAt: number; readonly forgottenAt: number }
+  | { readonly type: "orphans"; readonly entries: readonly LeafEntry[] };
 
 const TYPES = {
   states: 0x21,
@@ -94,6 +110,8 @@ const TYPES = {
   neighbours: 0x28,
   ping: 0x29,
   pong: 0x2a,
+  memory: 0x2c,
+  orphans: 0x2d,
 } as const satisfies Record<NativeMessage["type"], number>;
 
 export function encodeNative(message: NativeMessage): Uint8Array {
@@ -137,17 +155,18 @@ function writePayload(writer: ByteWriter, message: NativeMessage): void {
       }
       return;
     case "sums":
-      writer.u16(message.entries.length);
+      writer.u64(message.horizon).u16(message.entries.length);
       for (const { depth, index, count, sum } of message.entries) {
         writer.u8(depth).u16(index).u32(count).bytes(fromHex(sum));
       }
       return;
     case "leaves":
-      writer.u8(message.depth).u16(message.index).u32(message.entries.length);
-      for (const { key, hash } of message.entries) writer.text16(key).bytes(fromHex(hash));
+      writer.u64(message.horizon).u8(message.depth).u16(message.index);
+      writer.u32(message.entries.length);
+      writeLeaves(writer, message.entries);
       return;
     case "agreed":
-      writer.u32(message.count).bytes(fromHex(message.sum));
+      writer.u64(message.horizon).u32(message.count).bytes(fromHex(message.sum));
       return;
     case "neighbours":
       writer.u16(message.names.length);
@@ -156,7 +175,18 @@ function writePayload(writer: ByteWriter, message: NativeMessage): void {
     case "ping":
     case "pong":
       writer.u32(message.nonce);
+      return;
+    case "memory":
+      writer.u64(message.metAt).u64(message.forgottenAt);
+      return;
+    case "orphans":
+      writer.u16(message.entries.length);
+      writeLeaves(writer, message.entries);
   }
+}
+
+function writeLeaves(writer: ByteWriter, entries: readonly LeafEntry[]): void {
+  for (const { key, hash } of entries) writer.text16(key).bytes(fromHex(hash));
 }
 
 /** Undefined for a type that this version does not know. Fault `wire_invalid` for a payload that is not its type's. */
@@ -195,6 +225,12 @@ function readCompare(reader: ByteReader): CompareEntry {
   return { key, hash, heads: readList(reader, count, 32, (r) => toHex(r.bytes(32))) };
 }
 
+const LEAF_BYTES_MIN = 18;
+
+function readLeaf(reader: ByteReader): LeafEntry {
+  return { key: reader.text16(), hash: hash16(reader) };
+}
+
 const READERS: Record<number, (reader: ByteReader) => NativeMessage> = {
   [TYPES.states]: (reader) => {
     const serial = reader.u32();
@@ -222,6 +258,7 @@ const READERS: Record<number, (reader: ByteReader) => NativeMessage> = {
   }),
   [TYPES.sums]: (reader) => ({
     type: "sums",
+    horizon: reader.u64(),
     entries: readList(reader, reader.u16(), 23, (r) => ({
       depth: r.u8(),
       index: r.u16(),
@@ -231,17 +268,32 @@ const READERS: Record<number, (reader: ByteReader) => NativeMessage> = {
   }),
   [TYPES.leaves]: (reader) => ({
     type: "leaves",
+    horizon: reader.u64(),
     depth: reader.u8(),
     index: reader.u16(),
-    entries: readList(reader, reader.u32(), 18, (r) => ({ key: r.text16(), hash: hash16(r) })),
+    entries: readList(reader, reader.u32(), LEAF_BYTES_MIN, readLeaf),
   }),
-  [TYPES.agreed]: (reader) => ({ type: "agreed", count: reader.u32(), sum: hash16(reader) }),
+  [TYPES.agreed]: (reader) => ({
+    type: "agreed",
+    horizon: reader.u64(),
+    count: reader.u32(),
+    sum: hash16(reader),
+  }),
   [TYPES.neighbours]: (reader) => ({
     type: "neighbours",
     names: readList(reader, reader.u16(), 2, (r) => r.text16()),
   }),
   [TYPES.ping]: (reader) => ({ type: "ping", nonce: reader.u32() }),
   [TYPES.pong]: (reader) => ({ type: "pong", nonce: reader.u32() }),
+  [TYPES.memory]: (reader) => ({
+    type: "memory",
+    metAt: reader.u64(),
+    forgottenAt: reader.u64(),
+  }),
+  [TYPES.orphans]: (reader) => ({
+    type: "orphans",
+    entries: readList(reader, reader.u16(), LEAF_BYTES_MIN, readLeaf),
+  }),
 };
 
 /** Cuts a list into messages that stay well below the frame limit. */

@@ -78,11 +78,12 @@ export class LateNode implements AsyncDisposable {
   }
 
   /** A power cut: what waited in memory is lost. */
-  crash(tampering?: string): void {
+  crash(tampering?: string | ((path: string) => void)): void {
     const close = spyOn(this.store.renderings, "close").mockImplementation(() => undefined);
     this.store.close();
     close.mockRestore();
-    if (tampering !== undefined) tamper(this.path, tampering);
+    if (typeof tampering === "string") tamper(this.path, tampering);
+    else tampering?.(this.path);
     this.store = this.#open();
   }
 

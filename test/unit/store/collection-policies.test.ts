@@ -7,8 +7,10 @@ describe("the rules of a collection", () => {
   test("the older node's table holds, and unknown collections keep everything", () => {
     expect(builtIn.describe("tracks")).toBe("LatestOnly tombstone:3600 ttl:none");
     expect(builtIn.describe("alerts")).toBe("FullHistory tombstone:14400 ttl:none");
-    expect(builtIn.describe("track_history")).toBe("WindowedHistory:300 soft_delete ttl:none");
-    expect(builtIn.describe("recipes")).toBe("FullHistory soft_delete ttl:none");
+    expect(builtIn.describe("track_history")).toBe(
+      "WindowedHistory:300 soft_delete:15552000 ttl:none",
+    );
+    expect(builtIn.describe("recipes")).toBe("FullHistory soft_delete:15552000 ttl:none");
     expect(builtIn.kindOf("track_history")).toBe("latest");
     expect(builtIn.kindOf("recipes")).toBe("history");
   });
@@ -23,12 +25,13 @@ describe("the rules of a collection", () => {
 
   test("what is chosen replaces the built-in rule of that collection only", () => {
     const chosen = new CollectionPolicies({
+      ...NO_CHOICES,
       modes: [{ collection: "tracks", mode: { kind: "FullHistory" } }],
       deletions: [{ collection: "recipes", policy: { kind: "immutable" } }],
-      ttlPreset: "default",
+      deletionMemoryDays: 30,
     });
     expect(chosen.describe("tracks")).toBe("FullHistory tombstone:3600 ttl:none");
-    expect(chosen.describe("recipes")).toBe("FullHistory immutable ttl:none");
+    expect(chosen.describe("recipes")).toBe("FullHistory immutable:2592000 ttl:none");
     expect(chosen.describe("nodes")).toBe(builtIn.describe("nodes"));
     expect(chosen.named()).toContain("recipes");
     expect(builtIn.named()).not.toContain("recipes");

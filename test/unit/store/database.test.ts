@@ -35,6 +35,9 @@ function rowOf(key: string, seq: number) {
     json: "{}",
     hash: `${seq}`,
     writtenAt: 1,
+    newestAt: 1,
+    due: undefined,
+    hidden: false,
   };
 }
 
@@ -45,7 +48,7 @@ describe("opening", () => {
     expect(faultOf(path)).toBe("opened");
     expect(faultOf(path)).toBe("opened");
     expect(pragma(path, "application_id")).toBe(0x70656174);
-    expect(pragma(path, "user_version")).toBe(2);
+    expect(pragma(path, "user_version")).toBe(3);
     expect(pragma(path, "journal_mode")).toBe("wal");
   });
 
@@ -54,10 +57,10 @@ describe("opening", () => {
     const path = folder.file("peat.db");
     faultOf(path);
     const sqlite = new Sqlite(path);
-    sqlite.exec("PRAGMA user_version = 3");
+    sqlite.exec("PRAGMA user_version = 4");
     sqlite.close();
     expect(faultOf(path)).toContain("storage_unusable");
-    expect(faultOf(path)).toContain("schema 3, this one knows 2");
+    expect(faultOf(path)).toContain("schema 4, this one knows 3");
   });
 
   test("a database of another program is refused and left as it was", () => {
@@ -125,14 +128,14 @@ describe("rows", () => {
     const database = Database.open({ path: ":memory:", cacheBytes: CACHE_BYTES });
     const rows = ["b:1", "a:2", "a:1", "a-b:1", "a:ü"].map((key, i) => rowOf(key, i + 1));
     database.write(rows, [], 1);
-    expect(database.list("a", undefined, 10)).toMatchObject([
+    expect(database.list("a", { after: undefined, limit: 10, now: 1 })).toMatchObject([
       { key: "a:1" },
       { key: "a:2" },
       { key: "a:ü" },
     ]);
-    expect(database.list("a", "1", 1)).toMatchObject([{ key: "a:2" }]);
+    expect(database.list("a", { after: "1", limit: 1, now: 1 })).toMatchObject([{ key: "a:2" }]);
     expect(database.since(1, 3, 10)).toMatchObject([{ key: "a:2" }, { key: "a:1" }]);
-    expect(database.leavesBetween(2, 3).map(({ key }) => String(key))).toEqual(["a:2", "a:1"]);
+    expect(database.leavesBetween(2, 3, 0).map(({ key }) => String(key))).toEqual(["a:2", "a:1"]);
     expect(database.get("a:ü" as DocumentKey)).toMatchObject({
       seq: 5,
       state: new Uint8Array([5]),

@@ -3,6 +3,7 @@
 import { afterEach, describe, expect, test } from "bun:test";
 import { CollectionPolicies, NO_CHOICES } from "../../../src/store/collection-policies.ts";
 import type { StoreOptions } from "../../../src/store/store-options.ts";
+import { toFirstSchema } from "../../support/file-store.ts";
 import { LateNode } from "../../support/late-node.ts";
 import { key, put, read } from "../../support/memory-store.ts";
 
@@ -178,14 +179,12 @@ describe("after a restart", () => {
     const node = open();
     for (let i = 0; i < 200; i += 1) await node.put(`tracks:${i}`, { i });
     await node.put("reports:1", { a: 1 });
-    node.crash(
-      `DROP TRIGGER rendering_goes_with_document; DROP TABLE renderings; DROP TABLE rendering_parts;
-       DELETE FROM meta WHERE name = 'rendered_seq'; ALTER TABLE documents ADD COLUMN rendering BLOB;
-       PRAGMA user_version = 1`,
-    );
+    node.crash(toFirstSchema);
     await node.rendered();
     for (let i = 0; i < 200; i += 1) expect(node.changes(`tracks:${i}`)?.length).toBe(1);
     expect(node.changes("reports:1")).toBeUndefined();
+    expect(read(node.store, "tracks:7")).toBe('{"i":7}');
+    expect(node.store.summary()).toMatchObject({ documents: 201, tombstones: 0 });
   });
 
   test("one whose end the disk has damaged begins anew", async () => {

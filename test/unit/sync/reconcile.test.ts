@@ -88,6 +88,7 @@ class Side {
   async #merge(entry: { key: string; hash: string; bytes: Uint8Array }): Promise<void> {
     const incoming = { ...entry, key: key(entry.key) };
     const { kind } = await this.store.merge(incoming, "other");
+    if (kind === "expired" || kind === "orphan") throw new Error(`unexpected ${kind}`);
     if (kind === "equal") this.outbox.has(incoming.key, incoming.hash);
     else this.send(answerMerge(this.store, this.outbox, { key: incoming.key, kind }));
   }
@@ -287,6 +288,7 @@ describe("what a peer asks that makes no sense", () => {
     });
     const asked = answerSums(side.store, side.outbox, {
       type: "sums",
+      horizon: 0,
       entries: [entry(4, 0), entry(255, 65_535), entry(0, 1), entry(3, 4096)],
     });
     expect(asked).toEqual({ replies: [], isAgreed: false, isPartial: false });
@@ -294,7 +296,7 @@ describe("what a peer asks that makes no sense", () => {
       answerLeaves(
         side.store,
         side.outbox,
-        { type: "leaves", depth: 3, index: 4096, entries: [] },
+        { type: "leaves", horizon: 0, depth: 3, index: 4096, entries: [] },
         ANY,
       ),
     ).toEqual([]);
@@ -364,7 +366,7 @@ describe("what a peer asks that makes no sense", () => {
     const { store, outbox } = side;
     expect(answerCompare(store, outbox, { type: "compare", entries: named }, never)).toEqual([]);
     expect(outbox.isEmpty).toBe(true);
-    const leaves = { type: "leaves", depth: 0, index: 0, entries: named } as const;
+    const leaves = { type: "leaves", horizon: 0, depth: 0, index: 0, entries: named } as const;
     expect(answerLeaves(store, outbox, leaves, never)).toEqual([]);
     const claims: [string, boolean][] = [
       ["tracks:known", true],

@@ -44,12 +44,18 @@ const samples: readonly NativeMessage[] = [
       { key: "notes:b", hash: NO_HASH, heads: [] },
     ],
   },
-  { type: "sums", entries: [{ depth: 2, index: 255, count: 3, sum: hash }] },
-  { type: "leaves", depth: 3, index: 4095, entries: [{ key: "a:b", hash }] },
-  { type: "agreed", count: 12, sum: hash },
+  {
+    type: "sums",
+    horizon: 1_800_000_000_000,
+    entries: [{ depth: 2, index: 255, count: 3, sum: hash }],
+  },
+  { type: "leaves", horizon: 2 ** 53 - 1, depth: 3, index: 4095, entries: [{ key: "a:b", hash }] },
+  { type: "agreed", horizon: 0, count: 12, sum: hash },
   { type: "neighbours", names: ["node-1", "node-2.east"] },
   { type: "ping", nonce: 0 },
   { type: "pong", nonce: 0xffff_ffff },
+  { type: "memory", metAt: 1_800_000_000_000, forgottenAt: 0 },
+  { type: "orphans", entries: [{ key: "a:b", hash }] },
 ];
 
 /** Payload of a message, and how a payload of its type is decoded. */
@@ -68,6 +74,7 @@ function sampleOf(type: NativeMessage["type"]) {
 const u8 = fc.integer({ min: 0, max: 0xff });
 const u16 = fc.integer({ min: 0, max: 0xffff });
 const u32 = fc.integer({ min: 0, max: 0xffff_ffff });
+const moment = fc.maxSafeNat();
 const hex = (bytes: number) =>
   fc.uint8Array({ minLength: bytes, maxLength: bytes }).map((array) => array.toHex());
 const text = fc.string({ unit: "grapheme", maxLength: 30 });
@@ -98,17 +105,21 @@ const messages: fc.Arbitrary<NativeMessage> = fc.oneof(
   }),
   fc.record({
     type: is("sums"),
+    horizon: moment,
     entries: listOf(fc.record({ depth: u8, index: u16, count: u32, sum: hex(16) })),
   }),
   fc.record({
     type: is("leaves"),
+    horizon: moment,
     depth: u8,
     index: u16,
     entries: listOf(fc.record({ key: text, hash: hex(16) })),
   }),
-  fc.record({ type: is("agreed"), count: u32, sum: hex(16) }),
+  fc.record({ type: is("agreed"), horizon: moment, count: u32, sum: hex(16) }),
   fc.record({ type: is("neighbours"), names: listOf(text) }),
   fc.record({ type: fc.constantFrom("ping" as const, "pong" as const), nonce: u32 }),
+  fc.record({ type: is("memory"), metAt: moment, forgottenAt: moment }),
+  fc.record({ type: is("orphans"), entries: listOf(fc.record({ key: text, hash: hex(16) })) }),
 );
 
 describe("every message", () => {
@@ -153,7 +164,7 @@ describe("every message", () => {
       expect(frame.key).toBe("");
       return frame.type;
     });
-    expect(types).toEqual([0x21, 0x22, 0x23, 0x24, 0x25, 0x26, 0x27, 0x28, 0x29, 0x2a]);
+    expect(types).toEqual([0x21, 0x22, 0x23, 0x24, 0x25, 0x26, 0x27, 0x28, 0x29, 0x2a, 0x2c, 0x2d]);
   });
 });
 
@@ -182,7 +193,7 @@ test("bytes after the end of a message are refused, but for a chunk", () => {
 });
 
 test("a frame of a type from later versions is skipped, whatever it holds", () => {
-  for (const type of [0x00, 0x1f, 0x2c, 0xff]) {
+  for (const type of [0x00, 0x1f, 0x2e, 0xff]) {
     expect(decodeNative({ key: "", type, payload: Uint8Array.of(1, 2, 3) })).toBeUndefined();
   }
 });
@@ -195,9 +206,10 @@ describe("a length field", () => {
     const counts = [
       ["states", 5, 2, 2],
       ["compare", 0, 2, 2],
-      ["sums", 0, 2, 1],
-      ["leaves", 3, 4, 1],
+      ["sums", 8, 2, 1],
+      ["leaves", 11, 4, 1],
       ["neighbours", 0, 2, 2],
+      ["orphans", 0, 2, 1],
     ] as const;
     for (const [type, at, width, present] of counts) {
       const { bytes: payload, decode } = sampleOf(type);

@@ -1,0 +1,70 @@
+// The writes of one group, applied one by one; who asked for them is answered when the group is committed.
+import { Fault } from "../base/faults.ts";
+import { splitKey } from "./document-key.ts";
+import { isShown } from "./entry.ts";
+import { checkPreconditions, outcomeOf } from "./precondition.ts";
+import type { WriteGroup } from "./write-group.ts";
+import type { LocalWrite, PeerMerge } from "./write-queue.ts";
+
+export class Answers {
+  readonly #group: WriteGroup;
+  readonly #onBug: (error: unknown) => void;
+  readonly #answers: (() => void)[] = [];
+  readonly #failures: ((error: unknown) => void)[] = [];
+
+  /** `onBug`: a write failed with something else than a Fault, and no state can be trusted after it. */
+  constructor(group: WriteGroup, onBug: (error: unknown) => void) {
+    this.#group = group;
+    this.#onBug = onBug;
+  }
+
+  write({ request, resolve, reject }: LocalWrite): void {
+    const { key, operation, restores } = request;
+    try {
+      const entry = this.#group.entry(key);
+      const existed = isShown(entry);
+      const hashBefore = entry.hash;
+      checkPreconditions(request, existed ? entry.hash : undefined);
+      this.#group.write(entry, operation, restores !== undefined);
+      if (restores !== undefined) this.#group.restored(restores);
+      const outcome = outcomeOf(operation, existed, !existed || entry.hash !== hashBefore);
+      const told = { json: entry.json ?? "null", hash: entry.hash ?? "" };
+      this.#answers.push(() => {
+        const deleted = outcome === "deleted";
+        resolve({
+          outcome,
+          document: { key, ...splitKey(key), ...told, seq: entry.seq, deleted },
+        });
+      });
+      this.#failures.push(reject);
+    } catch (error) {
+      this.#rejectOne(error, reject);
+    }
+  }
+
+  merge({ incoming, origin, resolve, reject }: PeerMerge): void {
+    try {
+      const outcome = this.#group.merge(this.#group.entry(incoming.key), incoming, origin);
+      this.#answers.push(() => resolve(outcome));
+      this.#failures.push(reject);
+    } catch (error) {
+      this.#rejectOne(error, reject);
+    }
+  }
+
+  /** The group is committed. */
+  give(): void {
+    for (const answer of this.#answers) answer();
+  }
+
+  /** Nothing of the group is committed. */
+  fail(error: unknown): void {
+    for (const fail of this.#failures) fail(error);
+  }
+
+  /** A fault concerns one write only. */
+  #rejectOne(error: unknown, reject: (error: unknown) => void): void {
+    reject(error);
+    if (!(error instanceof Fault)) this.#onBug(error);
+  }
+}

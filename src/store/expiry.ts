@@ -1,0 +1,126 @@
+// Wakes the store when a document becomes too old to be served, so that readers are told of it.
+import type { CancelTimer, Clock } from "../base/clock.ts";
+import { getLog } from "../base/log.ts";
+import type { CollectionPolicies } from "./collection-policies.ts";
+import { type Database, isDamaged, type Row } from "./database.ts";
+import type { DocumentKey } from "./document-key.ts";
+import { dueAt, newestIn } from "./lifetimes.ts";
+import { decodeState } from "./state.ts";
+import { toStorageFault } from "./storage-fault.ts";
+
+const log = getLog("peat_mesh::storage::ttl_manager");
+
+/** Documents that one group of writes hides. */
+const HIDDEN_PER_GROUP = 256;
+/** Timers are not trusted further: the wall clock may be set meanwhile. */
+const LOOK_MS_MAX = 60_000;
+const RETRY_MS = 1_000;
+const PAGE_ROWS = 64;
+
+export interface ExpiryOptions {
+  readonly database: Database;
+  readonly clock: Clock;
+  /** Called when documents are to be hidden: the next group asks for them by take(). */
+  readonly wake: () => void;
+}
+
+export class Expiry {
+  readonly #options: ExpiryOptions;
+  #next: number | undefined;
+  #cancel: CancelTimer = () => undefined;
+
+  constructor(options: ExpiryOptions) {
+    this.#options = options;
+    this.#next = options.database.due.next();
+    this.#arm(0);
+  }
+
+  close(): void {
+    this.#cancel();
+  }
+
+  /** Whether there may be documents that are too old and not hidden yet. */
+  isDue(now: number): boolean {
+    return this.#next !== undefined && this.#next <= now;
+  }
+
+  /** Documents to be hidden by the group that begins. */
+  take(now: number): readonly DocumentKey[] {
+    return this.isDue(now) ? this.#options.database.due.unhidden(now, HIDDEN_PER_GROUP) : [];
+  }
+
+  /** To be called after each commit, with what it wrote. */
+  committed(rows: readonly Row[]): void {
+    const { database, clock } = this.#options;
+    if (this.isDue(clock.now())) this.#next = database.due.next();
+    else {
+      const sooner = rows.reduce((next, { deleted, due }) => {
+        return deleted || due === undefined ? next : Math.min(next, due);
+      }, this.#next ?? Number.POSITIVE_INFINITY);
+      if (sooner === this.#next || sooner === Number.POSITIVE_INFINITY) return;
+      this.#next = sooner;
+    }
+    this.#arm(0);
+  }
+
+  /** The commit failed. */
+  failed(): void {
+    this.#arm(RETRY_MS);
+  }
+
+  #arm(delayMsMin: number): void {
+    const { clock, wake } = this.#options;
+    this.#cancel();
+    if (this.#next === undefined) return;
+    const leftMs = Math.max(delayMsMin, this.#next - clock.now());
+    this.#cancel = clock.after(Math.min(leftMs, LOOK_MS_MAX), () => {
+      if (this.isDue(clock.now())) wake();
+      else this.#arm(0);
+    });
+  }
+}
+
+/**
+ * Makes the rows fit the policies that the store is opened with, if they are others than before. A disk without
+ * room for that is no reason not to start: then it is done by a later one.
+ */
+export function applyPolicies(database: Database, policies: CollectionPolicies, now: number): void {
+  const names = [...policies.named(), ":"];
+  const text = names.map((name) => `${name} ${policies.describe(name)}`).join("\n");
+  const print = new Bun.CryptoHasher("sha256").update(text).digest("hex");
+  if (database.meta("policies") === print) return;
+  try {
+    for (let [rows, last] = changedRows(database, policies, 0); last !== undefined; ) {
+      if (rows.length > 0) database.write(rows, [], now);
+      [rows, last] = changedRows(database, policies, last);
+    }
+    database.setMeta("policies", print);
+  } catch (error) {
+    const fault = toStorageFault(error, database.path);
+    if (fault.code !== "storage_full") throw fault;
+    log.warn("No room to apply the changed policies to stored documents", { cause: fault.message });
+  }
+}
+
+function changedRows(
+  database: Database,
+  policies: CollectionPolicies,
+  after: number,
+): [rows: Row[], last: number | undefined] {
+  const page = database.since(after, Number.MAX_SAFE_INTEGER, PAGE_ROWS);
+  const rows: Row[] = [];
+  for (const row of page) {
+    // Damaged ones are found again by whoever reads them; hidden ones stay so until they are dropped.
+    if (isDamaged(row) || row.hidden) continue;
+    const newestAt = row.newestAt === 0 ? firstTimeOf(row) : row.newestAt;
+    const due = dueAt(policies, { key: row.key, isDeleted: row.deleted, newestAt });
+    if (due !== row.due || newestAt !== row.newestAt) rows.push({ ...row, newestAt, due });
+  }
+  return [rows, page.at(-1)?.seq];
+}
+
+/** Of a row from before the third schema: of a history when it was committed here, which is about the same. */
+function firstTimeOf({ state: bytes, writtenAt }: Row): number {
+  const state = decodeState(bytes);
+  return state.form === "history" ? writtenAt : newestIn(state);
+}

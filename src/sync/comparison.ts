@@ -1,0 +1,91 @@
+// What a session does with a peer's sums, leaves and states: its answers, and what both have come to agree on.
+import type { IncomingState, MergeOutcome, Store } from "../store/store.ts";
+import { ROOT } from "../store/sums.ts";
+import type { NativeMessage } from "../wire/native.ts";
+import type { Agreement } from "./agreement.ts";
+import type { Outbox } from "./outbox.ts";
+import { answerCompare, answerLeaves, answerMerge, answerSums, type Claim } from "./reconcile.ts";
+
+type Message<T extends NativeMessage["type"]> = Extract<NativeMessage, { type: T }>;
+
+export interface ComparisonContext {
+  readonly store: Store;
+  readonly outbox: Outbox;
+  readonly agreement: Agreement;
+  readonly claim: Claim;
+  readonly reply: (messages: readonly NativeMessage[]) => void;
+  /** Called whenever both sides have found their sums equal. */
+  readonly agreed: () => void;
+}
+
+export class Comparison {
+  readonly #context: ComparisonContext;
+
+  constructor(context: ComparisonContext) {
+    this.#context = context;
+  }
+
+  compare(message: Message<"compare">): void {
+    const { store, outbox, agreement, claim, reply } = this.#context;
+    agreement.advanced();
+    reply(answerCompare(store, outbox, message, claim));
+  }
+
+  sums(message: Message<"sums">): void {
+    const { store, outbox, agreement, reply } = this.#context;
+    const root = message.entries.find(({ depth }) => depth === 0);
+    const horizon = Math.max(message.horizon, store.horizon);
+    const ours = store.sum(ROOT, horizon);
+    const isEqual = root?.count === ours.count && root.sum === ours.sum;
+    if (root !== undefined && !isEqual && !agreement.mayCompare(root.count)) {
+      // A sum that is not the one asked about: not now.
+      reply([{ type: "agreed", horizon, ...ours }]);
+      return;
+    }
+    if (root === undefined) agreement.advanced();
+    else outbox.forgetBulk();
+    const { replies, isAgreed, isPartial } = answerSums(store, outbox, message);
+    if (isAgreed) this.#agree();
+    if (isPartial) agreement.again();
+    reply(replies);
+  }
+
+  leaves(message: Message<"leaves">): void {
+    const { store, outbox, agreement, claim, reply } = this.#context;
+    agreement.advanced();
+    reply(answerLeaves(store, outbox, message, claim));
+  }
+
+  agreed({ horizon, count, sum }: Message<"agreed">): void {
+    const { store, outbox, agreement } = this.#context;
+    const ours = store.sum(ROOT, horizon);
+    if (ours.count !== count || ours.sum !== sum) {
+      agreement.declined();
+      return;
+    }
+    outbox.forgetBulk();
+    this.#agree();
+  }
+
+  /** A state of the peer's is committed, or was not taken. */
+  merged({ key, hash }: IncomingState, outcome: MergeOutcome): void {
+    const { store, outbox, reply } = this.#context;
+    switch (outcome.kind) {
+      case "equal":
+      case "expired":
+        outbox.has(key, hash);
+        return;
+      case "orphan":
+        reply([{ type: "orphans", entries: [{ key, hash }] }]);
+        return;
+      case "ahead":
+      case "incomplete":
+        reply(answerMerge(store, outbox, { key, kind: outcome.kind }));
+    }
+  }
+
+  #agree(): void {
+    this.#context.agreement.reached();
+    this.#context.agreed();
+  }
+}
