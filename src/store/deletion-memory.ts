@@ -16,7 +16,7 @@ import type { Database } from "./database.ts";
 const log = getLog("peat_mesh::storage::automerge_store");
 
 /** metAt is written this often while a peer holds the same. */
-export const MET_EVERY_MS = 10 * 60_000;
+const MET_EVERY_MS = 10 * 60_000;
 /** Clocks of members may differ by this much. */
 const SKEW_MS = 10 * 60_000;
 
