@@ -15,6 +15,7 @@ import { prepareDataDir } from "./config/data-dir.ts";
 import type { Config } from "./config/settings.ts";
 import type { PeerSource } from "./discovery/peer-source.ts";
 import { StaticList } from "./discovery/static-list.ts";
+import { collectGarbage } from "./garbage-collector.ts";
 import { Formation } from "./identity/formation.ts";
 import { deriveDeviceKey, deviceId } from "./identity/keypair.ts";
 import { shortId } from "./identity/peer.ts";
@@ -79,6 +80,9 @@ async function open(config: Config, scope: Scope): Promise<void> {
   const store = openStore(config, policies, scope);
   scope.defer("store", () => store.close());
   scope.run("scrub", (signal) => store.scrub(signal));
+  log.info("TTL manager started", { preset: `"${config.ttlPreset}"` });
+  const collector = { store, clock: systemClock, intervalSecs: config.gcIntervalSecs };
+  scope.run("garbage collector", (signal) => collectGarbage(collector, signal));
   if (config.compactionEnabled) startCompaction({ config, policies, store, scope });
 
   const network = await (await loadIroh()).openIrohNetwork({

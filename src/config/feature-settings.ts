@@ -1,6 +1,6 @@
 // Rows of the settings table whose behaviour is not built yet: accepted, checked, and warned of when set.
 // A row loses its `effective: false` (and moves to settings.ts) with the change that makes it true.
-import { collectionPolicy, listenAddress, namedPath } from "./addresses.ts";
+import { listenAddress, namedPath } from "./addresses.ts";
 import {
   boolean,
   httpUrl,
@@ -33,30 +33,6 @@ const devices = { group: "Certificates and devices", effective: false } as const
 const kubernetes = { group: "Discovery", effective: false } as const;
 
 const SYNC_SETTINGS = {
-  deletionPolicies: withDefault(listOf(collectionPolicy), {
-    ...sync,
-    env: ["PEAT_DELETION_POLICIES"],
-    fallback: "none",
-    help: "What deleting means in a collection, as collection=soft_delete, =immutable, =tombstone:seconds or =implicit_ttl:seconds.",
-  }),
-  ttlPreset: withDefault(oneOf(["default", "tactical", "long_duration", "offline_node"]), {
-    ...sync,
-    env: ["PEAT_TTL_PRESET"],
-    fallback: "default",
-    help: "Set of lifetimes for beacons, node_positions, capabilities and cells.",
-  }),
-  deletionMemoryDays: withDefault(count(1, 3650), {
-    ...sync,
-    env: ["PEAT_DELETION_MEMORY_DAYS"],
-    fallback: "180",
-    help: "Days for which a deleted document is remembered after its tombstone's lifetime, so that nothing brings it back.",
-  }),
-  gcIntervalSecs: withDefault(seconds(1, DAY_SECS), {
-    ...sync,
-    env: ["PEAT_GC_INTERVAL_SECS", "PEAT_NODE_GC_INTERVAL_SECS"],
-    fallback: "300",
-    help: "Seconds between two sweeps for what has expired.",
-  }),
   encryptionKey: optional(secretBytes({ min: 32, max: 32 }), {
     ...sync,
     env: ["PEAT_ENCRYPTION_KEY", "PEAT_NODE_ENCRYPTION_KEY"],

@@ -1,11 +1,12 @@
 // THE table of settings. Parsing, help, the generated documents and the type Config all come from it.
 // A row may use the settled text of rows above it for its default: there the order of rows matters.
-import { collectionMode, collectionName, peerAddress } from "./addresses.ts";
+import { collectionMode, collectionName, collectionPolicy, peerAddress } from "./addresses.ts";
 import { findBrokerReads, findNodeName, findRuntimeDir } from "./defaults.ts";
 import { FEATURE_SETTINGS } from "./feature-settings.ts";
 import {
   boolean,
   httpUrl,
+  integer,
   ipAddress,
   listOf,
   logFilter,
@@ -32,7 +33,8 @@ import {
 /** Bounds of a formation secret; the upper one only keeps a wrong file from being one. */
 const FORMATION_SECRET = secretBytes({ min: 16, max: 4096 });
 const FORMATION_SECRETS_ALSO_MAX = 3;
-const MONTH_SECS = 30 * 86_400;
+const DAY_SECS = 86_400;
+const MONTH_SECS = 30 * DAY_SECS;
 const GIB = 1024 ** 3;
 
 const IDENTITY_SETTINGS = {
@@ -187,6 +189,30 @@ const SYNC_SETTINGS = {
     env: ["PEAT_SYNC_MODES"],
     fallback: "none",
     help: "How much of a collection's history is kept, as collection=LatestOnly, =FullHistory or =WindowedHistory:seconds; replaces the built-in mode of the collections named.",
+  }),
+  deletionPolicies: withDefault(listOf(collectionPolicy), {
+    group: "Sync, deletion and compaction",
+    env: ["PEAT_DELETION_POLICIES"],
+    fallback: "none",
+    help: "What deleting means in a collection, as collection=soft_delete (the content can be restored for as long as deletions are remembered), =immutable (written once), =tombstone:seconds (for which a tombstone is kept whole) or =implicit_ttl:seconds (after which a document that was not written is gone); replaces the built-in policy of the collections named.",
+  }),
+  ttlPreset: withDefault(oneOf(["default", "tactical", "long_duration", "offline_node"]), {
+    group: "Sync, deletion and compaction",
+    env: ["PEAT_TTL_PRESET"],
+    fallback: "default",
+    help: "Set of lifetimes for beacons, node_positions, capabilities and cells: what was not written for so long is not served any more.",
+  }),
+  deletionMemoryDays: withDefault(integer({ placeholder: "N", min: 1, max: 3650 }), {
+    group: "Sync, deletion and compaction",
+    env: ["PEAT_DELETION_MEMORY_DAYS"],
+    fallback: "180",
+    help: "Days for which a deletion is remembered after its tombstone's time, so that nothing brings the document back. The same on all nodes.",
+  }),
+  gcIntervalSecs: withDefault(seconds(1, DAY_SECS), {
+    group: "Sync, deletion and compaction",
+    env: ["PEAT_GC_INTERVAL_SECS", "PEAT_NODE_GC_INTERVAL_SECS"],
+    fallback: "300",
+    help: "Seconds between two sweeps for what has had its time. What is served does not depend on it.",
   }),
   compactionEnabled: withDefault(boolean, {
     group: "Sync, deletion and compaction",

@@ -14,7 +14,7 @@ const LEVELS: readonly (readonly string[])[] = [
   ["store", "net", "discovery", "config"],
   ["sync", "attachments", "agent", "bridge"],
   ["broker", "rpc", "dashboard", "client"],
-  ["node-status.ts", "idle-memory.ts", "background-compaction.ts"],
+  ["node-status.ts", "idle-memory.ts", "garbage-collector.ts", "background-compaction.ts"],
   ["app.ts"],
   ["cli"],
   ["main.ts"],

@@ -34,14 +34,14 @@ describe("settings whose behaviour is not built", () => {
   const quiet = { PEAT_API_TOKEN: "correct-horse-battery" };
 
   test("a value that differs from the default is told to be without effect", () => {
-    const environment = { ...quiet, PEAT_TTL_PRESET: "tactical" };
+    const environment = { ...quiet, PEAT_LITE_PORT: "5556" };
     expect(warnings({ environment })).toEqual([
-      "PEAT_TTL_PRESET is accepted but has no effect in this version",
+      "PEAT_LITE_PORT is accepted but has no effect in this version",
     ]);
   });
 
   test("the default, written out as the chart does, is told nothing of", () => {
-    const environment = { ...quiet, PEAT_COMPACTION_ENABLED: "false" };
+    const environment = { ...quiet, PEAT_LITE_PORT: "5555" };
     expect(warnings({ environment })).toEqual([]);
   });
 
