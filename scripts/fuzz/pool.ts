@@ -118,7 +118,9 @@ export class FuzzPool {
       for (let job = jobs.shift(); job !== undefined; job = jobs.shift()) {
         const { target } = job;
         if (totals.get(target)?.failure === undefined) {
-          totals.set(target, added(totals.get(target), await worker.run(job)));
+          const result = await worker.run(job);
+          // Not before: others have added to it meanwhile.
+          totals.set(target, added(totals.get(target), result));
         }
         left.set(target, (left.get(target) ?? 1) - 1);
         const total = totals.get(target);

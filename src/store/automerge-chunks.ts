@@ -3,7 +3,7 @@
 //   chunk    = magic[4] || checksum[4] || u8 type || LEB128 length || so many bytes
 //   type       0 document   1 change   2 compressed change
 //   checksum = first bytes of SHA-256(type || length || bytes); of a compressed change over the uncompressed one
-import { Fault } from "../base/faults.ts";
+import { Fault, messageOf } from "../base/faults.ts";
 
 const MAGIC = 0x856f4a83;
 const TYPE_AT = 8;
@@ -22,8 +22,20 @@ export function checkChunks(bytes: Uint8Array): void {
   for (let start = 0; start < bytes.length; ) start = checkChunk(bytes, view, start);
 }
 
-function damaged(why: string): Fault {
-  return new Fault("wire_invalid", `history is damaged: ${why}`);
+/**
+ * What Automerge throws as Fault `wire_invalid`: bytes that are right on the outside may still make it panic, also
+ * long after they came, and a member that sends such bytes must not end this process.
+ */
+export function understood<T>(run: () => T): T {
+  try {
+    return run();
+  } catch (cause) {
+    throw cause instanceof Fault ? cause : damaged(messageOf(cause), cause);
+  }
+}
+
+function damaged(why: string, cause?: unknown): Fault {
+  return new Fault("wire_invalid", `history is damaged: ${why}`, {}, cause);
 }
 
 /** Where the chunk that begins at `start` ends. */

@@ -1,5 +1,6 @@
 // An Automerge document that is shared with a guest: taken in within limits, brought level by Automerge's own
 // sync messages, and its root fields with the operations that wrote them.
+
 import {
   type DecodedChange,
   type DecodedSyncMessage,
@@ -16,8 +17,9 @@ import {
   receiveSyncMessage,
   type SyncState,
 } from "@automerge/automerge";
-import { Fault, messageOf } from "../base/faults.ts";
+import { Fault } from "../base/faults.ts";
 import { compareText } from "../base/text.ts";
+import { checkChunks, understood } from "./automerge-chunks.ts";
 import { type Backend, putValue, readConflict } from "./automerge-values.ts";
 import type { ChangeMeta } from "./guest-stamps.ts";
 import type { JsonValue } from "./json.ts";
@@ -65,55 +67,57 @@ export class GuestDocument {
   }
 
   save(): Uint8Array {
-    return this.#backend.save();
+    return understood(() => this.#backend.save());
   }
 
   /** Fault `wire_invalid` for damaged bytes. */
   apply(chunks: Uint8Array): void {
-    guarded(() => this.#backend.loadIncremental(chunks));
+    checkChunks(chunks);
+    understood(() => this.#backend.loadIncremental(chunks));
   }
 
   /** Of all changes, each after those that it depends on. */
   metas(): readonly ChangeMeta[] {
-    return this.#backend.getChangesMeta([]);
+    return understood(() => this.#backend.getChangesMeta([]));
   }
 
   /** Bytes of the changes that are not in the past of `heads`, which must be known. */
   changesSince(heads: readonly string[]): readonly Uint8Array[] {
-    return this.#backend.getChanges([...heads]);
+    return understood(() => this.#backend.getChanges([...heads]));
   }
 
   decodedSince(heads: readonly string[]): readonly DecodedChange[] {
-    return this.changesSince(heads).map((change) => decodeChange(change));
+    const changes = this.changesSince(heads);
+    return understood(() => changes.map((change) => decodeChange(change)));
   }
 
   /** The message that comes next in the exchange, if there is anything to say. */
   generate(state: SyncState): { readonly state: SyncState; readonly message: Uint8Array | null } {
-    const [next, message] = generateSyncMessage(this.#doc, state);
+    const [next, message] = understood(() => generateSyncMessage(this.#doc, state));
     return { state: next, message };
   }
 
   /** Takes a message in, with the changes in it. Fault `wire_invalid`. */
   receive(state: SyncState, message: Uint8Array): SyncState {
-    const [doc, next] = guarded(() => receiveSyncMessage(this.#doc, state, message));
+    const [doc, next] = understood(() => receiveSyncMessage(this.#doc, state, message));
     this.#doc = doc;
     return next;
   }
 
   /** Root fields that show a value. */
   names(): readonly string[] {
-    return this.#backend.keys("_root");
+    return understood(() => this.#backend.keys("_root"));
   }
 
   /** All values that concurrent writers gave a root field; the last is the one that shows. */
   conflicts(name: string): readonly { readonly value: JsonValue; readonly writtenBy: string }[] {
-    const all = this.#backend.getAll("_root", name);
+    const all = understood(() => this.#backend.getAll("_root", name));
     return all.map((conflict) => readConflict(this.#backend, conflict));
   }
 
   /** The root field that an object lies in; undefined for one that no longer shows. */
   rootOf(object: string): string | undefined {
-    const [name] = this.#backend.objInfo(object).path ?? [];
+    const [name] = understood(() => this.#backend.objInfo(object)).path ?? [];
     return typeof name === "string" ? name : undefined;
   }
 
@@ -131,17 +135,9 @@ export class GuestDocument {
   }
 }
 
-function guarded<T>(run: () => T): T {
-  try {
-    return run();
-  } catch (cause) {
-    throw new Fault("wire_invalid", `document is damaged: ${messageOf(cause)}`, {}, cause);
-  }
-}
-
 /** Fault `wire_invalid` for bytes that are no sync message. */
 export function decodeSync(message: Uint8Array): DecodedSync {
-  return guarded(() => decodeSyncMessage(message));
+  return understood(() => decodeSyncMessage(message));
 }
 
 /** The message that ends an exchange: nothing to give, nothing to ask, both have `heads`. */

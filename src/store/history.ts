@@ -2,9 +2,9 @@
 
 import { getBackend, init } from "@automerge/automerge";
 import { concatBytes } from "../base/bytes.ts";
-import { Fault, messageOf } from "../base/faults.ts";
+import { Fault } from "../base/faults.ts";
 import { compareText } from "../base/text.ts";
-import { checkChunks } from "./automerge-chunks.ts";
+import { checkChunks, understood } from "./automerge-chunks.ts";
 import {
   type Backend,
   insertValue,
@@ -60,26 +60,36 @@ export class HistoryDocument {
 
   /** Ms of the newest of the last changes, to the end of its second; 0 if none of them has a time. */
   changedAt(): number {
-    const times = this.#backend
-      .getHeads()
-      .map((head) => this.#backend.getChangeMetaByHash(head)?.time ?? 0);
+    const times = understood(() =>
+      this.#backend.getHeads().map((head) => this.#backend.getChangeMetaByHash(head)?.time ?? 0),
+    );
     const newest = Math.max(0, ...times);
     return newest === 0 ? 0 : Math.min(newest * 1000 + 999, Number.MAX_SAFE_INTEGER);
   }
 
   /** Whether every one of these changes is in the document. */
   has(hashes: readonly string[]): boolean {
-    return hashes.every((hash) => this.#backend.getChangeMetaByHash(hash) !== null);
+    return understood(() =>
+      hashes.every((hash) => this.#backend.getChangeMetaByHash(hash) !== null),
+    );
   }
 
   /** The whole history, compressed. */
   save(): Uint8Array {
-    return this.#backend.save();
+    return understood(() => this.#backend.save());
   }
 
-  /** Chunks with what is not in the past of `heads`; unknown heads count as nothing known. */
-  changesSince(heads: readonly string[]): Uint8Array {
-    return this.#backend.saveSince([...heads]);
+  /**
+   * Chunks with what is not in the past of `heads`; unknown heads count as nothing known. Where Automerge can't
+   * tell, `whole` (all chunks), or a Fault `wire_invalid` without it.
+   */
+  changesSince(heads: readonly string[], whole?: Uint8Array): Uint8Array {
+    try {
+      return understood(() => this.#backend.saveSince([...heads]));
+    } catch (fault) {
+      if (whole === undefined) throw fault;
+      return whole;
+    }
   }
 
   /**
@@ -88,11 +98,7 @@ export class HistoryDocument {
    */
   apply(chunks: Uint8Array): "complete" | "incomplete" {
     checkChunks(chunks);
-    try {
-      this.#backend.loadIncremental(chunks);
-    } catch (cause) {
-      throw new Fault("wire_invalid", `history is damaged: ${messageOf(cause)}`, {}, cause);
-    }
+    understood(() => this.#backend.loadIncremental(chunks));
     return this.#backend.getMissingDeps([]).length === 0 ? "complete" : "incomplete";
   }
 
@@ -105,6 +111,14 @@ export class HistoryDocument {
     after: JsonObject,
     timeMs: number,
     isRefreshed = false,
+  ): Uint8Array | undefined {
+    return understood(() => this.#write(before, after, { timeMs, isRefreshed }));
+  }
+
+  #write(
+    before: JsonObject,
+    after: JsonObject,
+    { timeMs, isRefreshed }: { timeMs: number; isRefreshed: boolean },
   ): Uint8Array | undefined {
     this.#writeMap("_root", before, after);
     if (this.#backend.pendingOps() === 0) {
@@ -121,12 +135,14 @@ export class HistoryDocument {
 
   /** Canonical JSON text. Fault `wire_invalid` for nesting that the stack can't follow: no local write made it. */
   printJson(): string {
-    try {
-      return printJson(this.toJson(), Number.POSITIVE_INFINITY);
-    } catch (cause) {
-      if (!(cause instanceof RangeError)) throw cause;
-      throw new Fault("wire_invalid", "history is nested too deeply to be read", {}, cause);
-    }
+    return understood(() => {
+      try {
+        return printJson(this.toJson(), Number.POSITIVE_INFINITY);
+      } catch (cause) {
+        if (!(cause instanceof RangeError)) throw cause;
+        throw new Fault("wire_invalid", "history is nested too deeply to be read", {}, cause);
+      }
+    });
   }
 
   #writeMap(id: ObjectId, before: JsonObject, after: JsonObject): void {

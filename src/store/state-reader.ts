@@ -40,7 +40,8 @@ export class StateReader {
     const document = this.history(key, row);
     const state = decodeState(whole);
     if (state.form !== "history" || document === undefined) return { bytes: whole, hash };
-    const delta = encodeState({ ...state, chunks: document.changesSince(heads) });
+    const chunks = document.changesSince(heads, state.chunks);
+    const delta = encodeState({ ...state, chunks });
     return { bytes: delta.length < whole.length ? delta : whole, hash };
   }
 }

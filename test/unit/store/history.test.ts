@@ -7,9 +7,10 @@ import { Fault } from "../../../src/base/faults.ts";
 import { compareText } from "../../../src/base/text.ts";
 import { HistoryDocument, headsOf, uniteHistories } from "../../../src/store/history.ts";
 import { parseJsonObject, printJson } from "../../../src/store/json.ts";
-import type { HistoryState } from "../../../src/store/state.ts";
+import { encodeState, type HistoryState } from "../../../src/store/state.ts";
 import { key, openMemoryStore, put, read } from "../../support/memory-store.ts";
 import { startId } from "../../support/states.ts";
+import forged from "../../vectors/forged-history.json" with { type: "json" };
 
 const TIME_MS = 1_800_000_000_000;
 
@@ -266,5 +267,23 @@ describe("damaged chunks", () => {
     expect(read(store, "notes:1")).toBe('{"more":true,"n":2}');
     store.close();
     peer.close();
+  });
+
+  test("that are right on the outside and make Automerge panic later end no process: the whole is sent", async () => {
+    const fatal: Fault[] = [];
+    const store = openMemoryStore({ onFatal: (fault) => fatal.push(fault) });
+    const chunks = Uint8Array.fromHex(forged.chunks);
+    const bytes = encodeState({ form: "history", life: 0, born: 1, chunks });
+    await store.merge({ key: key("notes:1"), hash: "", bytes }, "node-b");
+    const document = loaded(chunks);
+    expect(() => document.changesSince([])).toThrow("history is damaged");
+    const unknown = ["ab".repeat(32)];
+    expect(store.stateFor(key("notes:1"), unknown)?.bytes.toHex()).toBe(bytes.toHex());
+    expect(store.hasHeads(key("notes:1"), unknown)).toBe(false);
+    await put(store, "notes:1", { n: 2 });
+    expect(read(store, "notes:1")).toBe('{"n":2}');
+    expect(fatal).toEqual([]);
+    document.free();
+    store.close();
   });
 });
