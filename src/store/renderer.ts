@@ -1,6 +1,7 @@
 // Renders what has been committed, a little later and a little at a time: a write pays for a place in a queue, and
-// a core gives at most a tenth of its time. What the queue can't hold, or a restart forgot, is read again from the
-// documents: writes of one document that were committed meanwhile are then one.
+// a core gives at most a twentieth of its time, a two-hundredth while many documents are committed. What the queue
+// can't hold, or a restart forgot, is read again from the documents: writes of one document that were committed
+// meanwhile are then one.
 import { SQLiteError } from "bun:sqlite";
 import type { CancelTimer, Clock } from "../base/clock.ts";
 import { Fault, messageOf } from "../base/faults.ts";
@@ -42,6 +43,9 @@ const FIRST_STEP_AFTER_MS = 50;
 const PAUSE_MS_MIN = 20;
 /** The pause after a step, in lengths of that step. */
 const PAUSE_SHARE = 19;
+const PAUSE_SHARE_BUSY = 199;
+/** Documents per second from which on commits need the core themselves. */
+const BUSY_PER_SEC = 300;
 /** After a failed commit, as of a full disk. */
 const RETRY_MS = 30_000;
 /** How much of a stop is spent on what waits; the rest is found again at the next start. */
@@ -60,10 +64,14 @@ export class Renderer {
   /** Whether versions after `#renderedSeq` are to be read from the documents: the queue is not kept then. */
   #isBehind: boolean;
   #isFailing = false;
+  /** Documents committed since the last step, of any kind, and when that was. */
+  #arrived = 0;
+  #steppedMs: number;
   #cancel: CancelTimer | undefined;
 
   constructor(options: RendererOptions) {
     this.#options = options;
+    this.#steppedMs = options.clock.monotonic();
     this.#committedSeq = options.database.lastSeq();
     // A restored file may have less than it had rendered.
     this.#renderedSeq = Math.min(options.database.renderings.renderedSeq(), this.#committedSeq);
@@ -73,6 +81,7 @@ export class Renderer {
 
   /** To be called after every commit, in commit order. */
   committed(rows: readonly CommittedRow[]): void {
+    this.#arrived += rows.length;
     for (const { before, row } of rows) {
       this.#committedSeq = row.seq;
       const isHistory = isHistoryState(row.state) && isHistoryState(before?.state ?? row.state);
@@ -115,12 +124,19 @@ export class Renderer {
   #schedule(afterMs: number): void {
     this.#cancel ??= this.#options.clock.after(afterMs, () => {
       this.#cancel = undefined;
-      const { clock } = this.#options;
-      const startedMs = clock.monotonic();
+      const startedMs = this.#options.clock.monotonic();
       this.#step();
-      const pauseMs = Math.max(PAUSE_MS_MIN, PAUSE_SHARE * (clock.monotonic() - startedMs));
+      const pauseMs = this.#pauseAfter(startedMs);
       if (this.#hasWork) this.#schedule(this.#isFailing ? RETRY_MS : pauseMs);
     });
+  }
+
+  #pauseAfter(startedMs: number): number {
+    const nowMs = this.#options.clock.monotonic();
+    const isBusy = this.#arrived * 1000 > BUSY_PER_SEC * (startedMs - this.#steppedMs);
+    this.#arrived = 0;
+    this.#steppedMs = nowMs;
+    return Math.max(PAUSE_MS_MIN, (isBusy ? PAUSE_SHARE_BUSY : PAUSE_SHARE) * (nowMs - startedMs));
   }
 
   #step(): void {
