@@ -24,6 +24,10 @@ export class Answers {
       const entry = this.#group.entry(key);
       const existed = isShown(entry);
       const hashBefore = entry.hash;
+      if (restores !== undefined && existed) {
+        const name = key.replace(":", "/");
+        throw new Fault("conflict", `document ${name} is there; delete it before you restore it`);
+      }
       checkPreconditions(request, existed ? entry.hash : undefined);
       this.#group.write(entry, operation, restores !== undefined);
       if (restores !== undefined) this.#group.restored(restores);

@@ -46,20 +46,29 @@ export class Expiry {
 
   /** Documents to be hidden by the group that begins. */
   take(now: number): readonly DocumentKey[] {
-    return this.isDue(now) ? this.#options.database.due.unhidden(now, HIDDEN_PER_GROUP) : [];
+    if (!this.isDue(now)) return [];
+    const keys = this.#options.database.due.unhidden(now, HIDDEN_PER_GROUP);
+    // The document that was due has been written or deleted since: no commit follows that would ask again.
+    if (keys.length === 0) this.#look();
+    return keys;
   }
 
   /** To be called after each commit, with what it wrote. */
   committed(rows: readonly Row[]): void {
-    const { database, clock } = this.#options;
-    if (this.isDue(clock.now())) this.#next = database.due.next();
-    else {
-      const sooner = rows.reduce((next, { deleted, due }) => {
-        return deleted || due === undefined ? next : Math.min(next, due);
-      }, this.#next ?? Number.POSITIVE_INFINITY);
-      if (sooner === this.#next || sooner === Number.POSITIVE_INFINITY) return;
-      this.#next = sooner;
+    if (this.isDue(this.#options.clock.now())) {
+      this.#look();
+      return;
     }
+    const sooner = rows.reduce((next, { deleted, due }) => {
+      return deleted || due === undefined ? next : Math.min(next, due);
+    }, this.#next ?? Number.POSITIVE_INFINITY);
+    if (sooner === this.#next || sooner === Number.POSITIVE_INFINITY) return;
+    this.#next = sooner;
+    this.#arm(0);
+  }
+
+  #look(): void {
+    this.#next = this.#options.database.due.next();
     this.#arm(0);
   }
 

@@ -199,7 +199,7 @@ export class WriteGroup {
       const written = writeHistory(document, operation, {
         present: present === undefined ? undefined : entry.json,
         nowMs: stamper.nowMs(),
-        refreshes: this.#rules.refreshes(entry.key),
+        refreshes: entry.isHidden || this.#rules.refreshes(entry.key),
       });
       if (written === undefined) return;
       checkBodySize(Buffer.byteLength(written.json), documentBytesMax);
