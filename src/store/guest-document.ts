@@ -111,14 +111,15 @@ export class GuestDocument {
 
   /** All values that concurrent writers gave a root field; the last is the one that shows. */
   conflicts(name: string): readonly { readonly value: JsonValue; readonly writtenBy: string }[] {
-    const all = understood(() => this.#backend.getAll("_root", name));
-    return all.map((conflict) => readConflict(this.#backend, conflict));
+    return understood(() => {
+      const all = this.#backend.getAll("_root", name);
+      return all.map((conflict) => readConflict(this.#backend, conflict));
+    });
   }
 
-  /** The root field that an object lies in; undefined for one that no longer shows. */
-  rootOf(object: string): string | undefined {
-    const [name] = understood(() => this.#backend.objInfo(object)).path ?? [];
-    return typeof name === "string" ? name : undefined;
+  /** Where an object lies; empty for one that no longer shows. */
+  pathOf(object: string): readonly (string | number)[] {
+    return understood(() => this.#backend.objInfo(object).path ?? []);
   }
 
   /** One change: root fields set, or removed where undefined. */

@@ -15,6 +15,8 @@ const DEPTH_MAX = 1000;
 const NAME_CHARS_MAX = 4096;
 const FIELDS_MAX = 32_768;
 const CHANGES_MAX = 500_000;
+/** Steps to the objects that were edited, all together. */
+const PATH_STEPS_MAX = 1_000_000;
 
 /** One change for a guest: root fields with one stamp, as canonical JSON, or removed. */
 export interface GuestWrite {
@@ -55,6 +57,8 @@ export function readGuestHistory(
   return { form: "latest", life: marks.life, born: 0, floor: ZERO_STAMP, fields };
 }
 
+type Change = ReturnType<GuestDocument["decodedSince"]>[number];
+
 interface Reading {
   readonly since: readonly string[];
   readonly present: LatestState | undefined;
@@ -81,7 +85,8 @@ function touchedFields(
     for (const { obj, key, action } of change.ops) {
       if (obj !== "_root") {
         // We replace fields as a whole; only a guest edits inside of them.
-        if (!mark.isOurs) edits.set(obj, greater(edits.get(obj), mark.stamp));
+        if (!mark.isOurs && !isOwn(change, obj))
+          edits.set(obj, greater(edits.get(obj), mark.stamp));
       } else if (!isName(key)) continue;
       else if (action !== "del") touch(key);
       else if (isTold(mark, present?.fields.get(key))) {
@@ -90,13 +95,36 @@ function touchedFields(
       }
     }
   }
-  for (const [object, stamp] of edits) {
-    const name = document.rootOf(object);
-    if (name === undefined || !isName(name)) continue;
+  for (const [name, stamp] of editedRoots(document, edits)) {
     const it = touch(name);
     it.edited = greater(it.edited, stamp);
   }
   return touches;
+}
+
+/** Whether the change has made the object itself: then it has set the field that the object lies in. */
+function isOwn({ actor, startOp, ops }: Change, object: string): boolean {
+  const at = object.indexOf("@");
+  const counter = Number(object.slice(0, at));
+  return object.slice(at + 1) === actor && counter >= startOp && counter < startOp + ops.length;
+}
+
+/** The root fields that edited objects lie in. */
+function editedRoots(
+  document: GuestDocument,
+  edits: ReadonlyMap<string, Stamp>,
+): Map<string, Stamp> {
+  const roots = new Map<string, Stamp>();
+  let steps = 0;
+  for (const [object, stamp] of edits) {
+    const path = document.pathOf(object);
+    const [name] = path;
+    steps += path.length;
+    if (steps > PATH_STEPS_MAX) throw new Fault("wire_invalid", "too much is nested too deeply");
+    if (typeof name !== "string" || !isName(name)) continue;
+    roots.set(name, greater(roots.get(name), stamp));
+  }
+  return roots;
 }
 
 /** A removal that a node wrote is news only where the field still is: where it never was, nobody has to know. */

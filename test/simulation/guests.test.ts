@@ -3,8 +3,6 @@ import { describe, expect, test } from "bun:test";
 import type { GuestEmulator } from "../support/guest/guest-emulator.ts";
 import { type FormationNode, GuestFormation } from "../support/guest-formation.ts";
 
-const HOUR_S = 3600;
-
 /** The documents of both, in one text each; floats that are whole look alike in the guest's broker. */
 function same(node: FormationNode, guest: GuestEmulator, key: string): boolean {
   const text = node.read(key);
@@ -142,31 +140,6 @@ describe("a guest and one node", () => {
 });
 
 describe("the breaker", () => {
-  test("stays closed for hours, at rest and while documents change", async () => {
-    await using world = new GuestFormation();
-    const guest = await world.guest("old-1");
-    const node = await world.node("new-1");
-    for (let n = 0; n < 3; n += 1) {
-      await node.put(`notes:${n}`, { n });
-      guest.write(`alerts:${n}`, { n });
-    }
-    await node.put("tracks:1", { n: 1 });
-    for (let hour = 0; hour < 2; hour += 1) {
-      await world.seconds(HOUR_S);
-      await node.put("notes:1", { hour });
-      guest.write("alerts:1", { hour });
-    }
-    await world.until(
-      "the last change",
-      () => same(node, guest, "alerts:1") && same(node, guest, "notes:1"),
-    );
-    expect(guest.breakerOf(node.id)).toBe("closed");
-    // Hardly any announcement is in vain: five in a row would be the end.
-    expect(guest.counters.initiatesFailed).toBeLessThan(guest.counters.initiates / 1000);
-    expect(guest.counters.linksAccepted).toBe(1);
-    expect(world.bugs).toEqual([]);
-  }, 60_000);
-
   test("stays closed though a document of the guest is refused", async () => {
     await using world = new GuestFormation();
     const guest = await world.guest("old-1");
