@@ -17,6 +17,7 @@ import {
   receiveSyncMessage,
   type SyncState,
 } from "@automerge/automerge";
+import { concatBytes } from "../base/bytes.ts";
 import { Fault } from "../base/faults.ts";
 import { compareText } from "../base/text.ts";
 import { checkChunks, understood } from "./automerge-chunks.ts";
@@ -24,6 +25,9 @@ import { type Backend, putValue, readConflict } from "./automerge-values.ts";
 import type { ChangeMeta } from "./guest-stamps.ts";
 import type { JsonValue } from "./json.ts";
 import type { StartId } from "./stamp.ts";
+
+/** What Automerge says at the end of its own messages: two abilities, whole documents in messages among them. */
+const CAPABILITIES = Uint8Array.of(0x02, 0x02, 0x84);
 
 export type DecodedSync = DecodedSyncMessage;
 
@@ -143,12 +147,13 @@ export function decodeSync(message: Uint8Array): DecodedSync {
 
 /** The message that ends an exchange: nothing to give, nothing to ask, both have `heads`. */
 export function encodeAcknowledgement(heads: readonly string[]): Uint8Array {
-  return encodeSyncMessage({
+  const message = encodeSyncMessage({
     heads: [...heads],
     need: [],
     have: [{ lastSync: [...heads], bloom: new Uint8Array(0) }],
     changes: [],
   });
+  return concatBytes([message, CAPABILITIES]);
 }
 
 /** What is kept of an exchange that is over: the heads that both have. */
