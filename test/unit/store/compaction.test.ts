@@ -265,12 +265,12 @@ describe("a window of history", () => {
     const options = { clock, policies: policies("WindowedHistory") };
     const { store } = openFileStore(folder.file("peat.db"), options);
     const write = (i: number) => put(store, "tracks:1", position(i));
-    for (let i = 0; i < 200; i += 1) await write(i);
-    await rendered(store, "tracks:1", 200);
+    for (let i = 0; i < 50; i += 1) await write(i);
+    await rendered(store, "tracks:1", 50);
     skewMs += 2 * WINDOW_SECS * 1000;
-    for (let i = 200; i < 1_000; i += 1) await write(i);
-    await rendered(store, "tracks:1", 1_000);
-    let written = 1_000;
+    for (let i = 50; i < 500; i += 1) await write(i);
+    await rendered(store, "tracks:1", 500);
+    let written = 500;
     let isSwept = false;
     const writing = (async () => {
       for (; !isSwept; written += 1) await write(written);
@@ -280,7 +280,7 @@ describe("a window of history", () => {
     await writing;
     expect(swept.count).toBe(1);
     // The last one before the window is its beginning.
-    await rendered(store, "tracks:1", written - 199);
+    await rendered(store, "tracks:1", written - 49);
     store.close();
   }, 60_000);
 });
@@ -302,7 +302,7 @@ async function rendered(store: Store, name: string, changes: number): Promise<vo
 test("documents that are written while a sweep runs lose nothing, and nobody waits for it", async () => {
   using folder = tempFolder({ isInMemory: true });
   const { store } = openFileStore(folder.file("peat.db"));
-  const names = Array.from({ length: 300 }, (_, i) => `tracks:${i}`);
+  const names = Array.from({ length: 60 }, (_, i) => `tracks:${i}`);
   for (let i = 0; i < 10; i += 1) {
     await Promise.all(names.map((name) => put(store, name, position(i))));
   }
@@ -313,12 +313,12 @@ test("documents that are written while a sweep runs lose nothing, and nobody wai
   const writing = (async () => {
     for (; !isSwept; round += 1) {
       const startedMs = performance.now();
-      await Promise.all(names.slice(0, 20).map((name) => put(store, name, position(round))));
+      await Promise.all(names.slice(0, 10).map((name) => put(store, name, position(round))));
       slowestMs = Math.max(slowestMs, performance.now() - startedMs);
     }
   })();
   const counts: number[] = [];
-  while (round < 300) {
+  while (round < 100) {
     counts.push((await store.renderings.compact(ALL)).count);
     await new Promise((resolve) => setImmediate(resolve));
   }
