@@ -41,6 +41,8 @@ const VERSIONS_PER_STEP = 64;
 const STEP_MS = 4;
 const FIRST_STEP_AFTER_MS = 50;
 const PAUSE_MS_MIN = 20;
+/** A step that the machine held up is no reason to stand still. */
+const PAUSE_MS_MAX = 1_000;
 /** The pause after a step, in lengths of that step. */
 const PAUSE_SHARE = 19;
 const PAUSE_SHARE_BUSY = 199;
@@ -136,7 +138,8 @@ export class Renderer {
     const isBusy = this.#arrived * 1000 > BUSY_PER_SEC * (startedMs - this.#steppedMs);
     this.#arrived = 0;
     this.#steppedMs = nowMs;
-    return Math.max(PAUSE_MS_MIN, (isBusy ? PAUSE_SHARE_BUSY : PAUSE_SHARE) * (nowMs - startedMs));
+    const pauseMs = (isBusy ? PAUSE_SHARE_BUSY : PAUSE_SHARE) * (nowMs - startedMs);
+    return Math.min(PAUSE_MS_MAX, Math.max(PAUSE_MS_MIN, pauseMs));
   }
 
   #step(): void {
