@@ -29,7 +29,8 @@ export function newestIn(state: State, changedAt = 0): number {
     case "deleted":
       return state.deletedAt;
     case "latest":
-      return Math.floor(highestN(state) / 1024);
+      // An empty document that a PATCH began has no stamp of its own.
+      return Math.max(state.born, Math.floor(highestN(state) / 1024));
     case "history":
       // Changes of other programs may have no time.
       return Math.max(state.born, changedAt);

@@ -40,6 +40,14 @@ test("a moment beyond all numbers is still one", () => {
   expect(due).toBe(Number.MAX_SAFE_INTEGER);
 });
 
+test("an empty document that a PATCH begins has its lifetime, though no field of it has a time", async () => {
+  using it = world();
+  await it.a.patch("beacons:1", {});
+  expect(it.a.read("beacons:1")).toBe("{}");
+  await it.clock.advance(TTL_MS);
+  expect(it.a.read("beacons:1")).toBeUndefined();
+});
+
 for (const [collection, lateMs] of [
   ["beacons", 0],
   // Automerge's times are whole seconds, taken to their end.
