@@ -161,7 +161,10 @@ function answerOne(
   if (heads.length === 0) return [{ key, hash: ours, heads: own }];
   if (store.hasHeads(key, heads)) {
     outbox.pushState(key, heads);
-    return [];
+    // With the same changes only what is beside them can differ, and either side may have the greater of it.
+    return heads.length === own.length && own.every((head) => heads.includes(head))
+      ? [{ key, hash: NO_HASH, heads: own }]
+      : [];
   }
   // What we lack comes first: until then nothing tells which of our changes the peer has. A zero hash is
   // answered with changes only, so this can't go to and fro.

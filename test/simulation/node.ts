@@ -14,14 +14,15 @@ import {
 } from "../../src/identity/peer.ts";
 import { CollectionPolicies, NO_CHOICES } from "../../src/store/collection-policies.ts";
 import { parseDocumentKey } from "../../src/store/document-key.ts";
+import { decodeState, type State } from "../../src/store/state.ts";
 import { type IncomingState, type MergeOutcome, Store } from "../../src/store/store.ts";
 import { Coordinator } from "../../src/sync/coordinator.ts";
-import { ALPN_NATIVE } from "../../src/wire/hello.ts";
+import { ALPN_GUEST, ALPN_NATIVE } from "../../src/wire/hello.ts";
 import type { MemoryEndpoint, MemoryNet } from "../support/memory-network.ts";
 import type { VirtualClock } from "../support/virtual-clock.ts";
 import type { Sabotage } from "./sabotage.ts";
 
-const PORT = 11204;
+export const PORT = 11204;
 /** Endings of a database's files. */
 const FILES = ["", "-wal", "-shm"];
 /** Small, so that histories are evicted and loaded again all the time. */
@@ -33,11 +34,19 @@ export interface NodeContext {
   readonly random: Random;
   readonly formation: Formation;
   readonly sabotage: Sabotage | undefined;
+  /** Older nodes that all nodes know of. */
+  readonly guests: readonly Place[];
   readonly checkers: ReadonlyMap<string, DocumentChecker>;
   /** What each state of each document, by key and hash, knew of the writes. */
   readonly known: Map<string, bigint>;
   /** Calls for every failure after which the process would end. */
   readonly onFatal: (node: string, message: string) => void;
+}
+
+/** Where a node is that others are told of. */
+export interface Place {
+  readonly name: NodeName;
+  readonly host: string;
 }
 
 /** A node's directory as it was once. */
@@ -118,7 +127,7 @@ export class SimulatedNode {
     const endpoint = net.open({
       id: this.id,
       address: `${this.host}:${PORT}`,
-      alpns: [ALPN_NATIVE],
+      alpns: [ALPN_NATIVE, ALPN_GUEST],
     });
     store.onCommit((committed) => {
       for (const { key } of committed) {
@@ -140,9 +149,9 @@ export class SimulatedNode {
       random: () => random.next(),
     });
     coordinator.start();
-    for (const peer of peers) {
-      const identity = { kind: "name", name: peer.name } as const;
-      const hosts = [{ host: peer.host, port: PORT }];
+    for (const { name, host } of [...peers, ...this.#context.guests]) {
+      const identity = { kind: "name", name } as const;
+      const hosts = [{ host, port: PORT }];
       coordinator.handle("static", { kind: "seen", peer: { identity, hosts } });
     }
     this.#running = { store, coordinator, endpoint, isDead: false };
@@ -221,6 +230,11 @@ export class SimulatedNode {
 
   get(key: string): Seen {
     return shown(this.store, key);
+  }
+
+  stateOf(key: string): State | undefined {
+    const state = this.store.stateFor(parseDocumentKey(key));
+    return state === undefined ? undefined : decodeState(state.bytes);
   }
 
   /** Writes, and tells the judge once it is acknowledged. */

@@ -21,7 +21,10 @@ export interface ScenarioResult {
 }
 
 const KEYS = ["tracks:1", "tracks:2", "notes:1", "notes:2"];
+/** Written by older nodes as well: only that they end equal is judged. */
+const SHARED_KEYS = ["tracks:shared", "notes:shared"];
 const FIELDS = ["a", "b", "c"];
+const GUESTS = ["old-1", "old-2"];
 const NAMES = ["ann", "bob", "cid", "dan", "eve", "fay", "gil", "hal"];
 const STEPS = 36;
 const SKEW_MS_MAX = 3 * 60_000;
@@ -32,6 +35,8 @@ class Scenario {
   readonly #random: Random;
   /** Compaction has dice of its own: it must not change what else happens. */
   readonly #sweeps: Random;
+  /** And so has what older nodes do. */
+  readonly #guests: Random;
   #values = 0;
   restores = 0;
   readonly #backups: { readonly of: SimulatedNode; readonly backup: Backup }[] = [];
@@ -40,12 +45,14 @@ class Scenario {
     this.#world = world;
     this.#random = random;
     this.#sweeps = new Random(seed ^ 0xc0de);
+    this.#guests = new Random(seed ^ 0x901d);
   }
 
   async run(): Promise<void> {
     for (let step = 0; step < STEPS; step += 1) {
       this.#act();
       this.#compactSome();
+      await this.#guestsAct();
       const pauses = [0, 3, 40, 300, 2_000, 8_000];
       await this.#world.clock.advance(this.#random.pick(pauses));
     }
@@ -57,6 +64,22 @@ class Scenario {
       compactAll(store).catch((error: unknown) => {
         this.#world.failures.push(`${name} compacting: ${error}`);
       });
+    }
+  }
+
+  /** They write what nodes write too, go away, and come back; their echoes touch every document. */
+  async #guestsAct(): Promise<void> {
+    const random = this.#guests;
+    for (const guest of this.#world.guests) {
+      const dice = random.below(100);
+      if (!guest.isRunning) {
+        if (dice < 40) await guest.restart("kept");
+      } else if (dice < 20) guest.write(random.pick(SHARED_KEYS), { g: random.below(1e6) });
+      else if (dice < 24) await guest.kill();
+      const [node] = random.shuffle(this.#world.running);
+      if (node === undefined || !random.chance(20)) continue;
+      const body = { [random.pick(FIELDS)]: random.below(1e6) };
+      this.#world.write(node, random.pick(SHARED_KEYS), { kind: "patch", body });
     }
   }
 
@@ -72,8 +95,10 @@ class Scenario {
       if (node !== other) world.cut(node.name, other.name);
     } else if (dice < 73) {
       if (node !== other) world.heal(node.name, other.name);
-    } else if (dice < 75) this.#flood(node);
-    else if (dice < 77) node.setClock(this.#skewMs());
+    } else if (dice < 75) {
+      // Of many documents an older node never announces the last ones.
+      if (world.guests.length === 0) this.#flood(node);
+    } else if (dice < 77) node.setClock(this.#skewMs());
     else if (dice < 85) this.#crash(node);
     else void node.stop();
   }
@@ -154,6 +179,8 @@ function tryRestart(node: SimulatedNode): boolean {
 }
 
 function worldOf(seed: number, random: Random, sabotage: Sabotage | undefined): World {
+  const dice = new Random(seed ^ 0x9e57).below(100);
+  const guests = sabotage !== undefined || dice >= 35 ? 0 : dice < 10 ? 2 : 1;
   return new World({
     seed,
     nodes: NAMES.slice(0, 2 + random.below(random.chance(20) ? 7 : 4)),
@@ -164,6 +191,7 @@ function worldOf(seed: number, random: Random, sabotage: Sabotage | undefined): 
     keys: KEYS,
     hasFiles: true,
     sabotage,
+    guests: GUESTS.slice(0, guests),
   });
 }
 
@@ -181,6 +209,7 @@ export async function runScenario(seed: number, sabotage?: Sabotage): Promise<Sc
   const random = new Random(seed ^ 0x5eed);
   await using world = worldOf(seed, random, sabotage);
   layPaths(world, random);
+  await world.startGuests();
   await world.clock.advance(random.pick([0, 20, 1_000]));
   const scenario = new Scenario(world, seed, random);
   await scenario.run();
@@ -189,9 +218,16 @@ export async function runScenario(seed: number, sabotage?: Sabotage): Promise<Sc
     for (const node of world.nodes) if (!node.isRunning) tryRestart(node);
     await world.clock.advance(100);
   }
+  for (const guest of world.guests) if (!guest.isRunning) await guest.restart("kept");
   const settleMs = await world.settled();
-  const atRest = world.failures.length > 0 ? 0 : await world.bytesAtRest();
-  if (atRest > 0) world.failures.push(`${atRest} bytes passed while nobody wrote anything`);
+  if (world.failures.length > 0) {
+    // Nodes that never come to rest are not waited for twice.
+  } else if (world.guests.length > 0) {
+    await world.guestsSettled([...KEYS, ...SHARED_KEYS]);
+  } else {
+    const atRest = await world.bytesAtRest();
+    if (atRest > 0) world.failures.push(`${atRest} bytes passed while nobody wrote anything`);
+  }
   if (world.failures.length === 0) world.failures.push(...wrongRenderings(world, KEYS));
   const { restores } = scenario;
   const { trace } = world.net;

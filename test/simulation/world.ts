@@ -5,11 +5,14 @@ import { DocumentChecker, type Operation } from "../../scripts/model/checker.ts"
 import { Random } from "../../scripts/model/random.ts";
 import { Secret } from "../../src/base/secret.ts";
 import { Formation } from "../../src/identity/formation.ts";
+import { parseNodeName } from "../../src/identity/peer.ts";
 import { parseDocumentKey } from "../../src/store/document-key.ts";
+import { GuestEmulator } from "../support/guest/guest-emulator.ts";
+import { overMemory } from "../support/guest/over-memory.ts";
 import { MemoryNet } from "../support/memory-network.ts";
 import { tempFolder } from "../support/temp-folder.ts";
 import { VirtualClock } from "../support/virtual-clock.ts";
-import { SimulatedNode } from "./node.ts";
+import { type Place, PORT, SimulatedNode } from "./node.ts";
 import type { Sabotage } from "./sabotage.ts";
 
 export interface WorldOptions {
@@ -24,11 +27,13 @@ export interface WorldOptions {
   readonly keys?: readonly string[];
   /** A rule that is broken on purpose. */
   readonly sabotage?: Sabotage | undefined;
+  /** Older nodes beside them, which all of them know. */
+  readonly guests?: readonly string[];
   /** Stores on files, so that nodes can restart. */
   readonly hasFiles?: boolean;
 }
 
-const SECRET = new Secret(new Uint8Array(32).fill(7));
+const SECRET = new Uint8Array(32).fill(7);
 const SETTLE_MS_MAX = 600_000;
 /** Nodes that send so much after the last write will never come to rest. */
 const FRAMES_MAX = 5_000;
@@ -46,12 +51,18 @@ export class World implements AsyncDisposable {
   readonly #checkers = new Map<string, DocumentChecker>();
   readonly #folder;
   readonly #shape: "mesh" | "row";
+  readonly #guestPlaces: readonly Place[];
+  readonly guests: GuestEmulator[] = [];
   readonly #writes = new Set<Promise<void>>();
 
   constructor(options: WorldOptions) {
     this.random = new Random(options.seed);
     this.#shape = options.shape ?? "mesh";
     const { latencyMs = 5, bytesPerMs = 10_000, skewMsMax = 0, hasFiles = false } = options;
+    this.#guestPlaces = (options.guests ?? []).map((name, index) => ({
+      name: parseNodeName(name),
+      host: `10.0.1.${index + 1}`,
+    }));
     const { clock, random } = this;
     this.net = new MemoryNet({ clock, random, path: { latencyMs, bytesPerMs } });
     this.#folder = hasFiles ? tempFolder({ isInMemory: true }) : undefined;
@@ -63,8 +74,9 @@ export class World implements AsyncDisposable {
       net: this.net,
       clock,
       random,
-      formation: new Formation([SECRET]),
+      formation: new Formation([new Secret(SECRET)]),
       sabotage: options.sabotage,
+      guests: this.#guestPlaces,
       checkers: this.#checkers,
       known: new Map<string, bigint>(),
       onFatal: (node: string, message: string) => this.failures.push(`${node}: ${message}`),
@@ -75,6 +87,48 @@ export class World implements AsyncDisposable {
       return new SimulatedNode(context, { index, name, path, skewMs });
     });
     for (const node of this.nodes) node.start(this.#peersOf(node));
+  }
+
+  /** Starts the older nodes; once. */
+  async startGuests(): Promise<void> {
+    for (const { name, host } of this.#guestPlaces) {
+      const { clock, random } = this;
+      const open = overMemory(this.net, `${host}:${PORT}`);
+      this.guests.push(
+        await GuestEmulator.start({ name, secret: SECRET, open, clock, random: random.fill }),
+      );
+    }
+  }
+
+  /** Until older nodes and nodes show the same documents, and stay so. */
+  async guestsSettled(keys: readonly string[]): Promise<void> {
+    const isDone = () => this.isEqual && this.isQuiet && this.#guestsApart(keys).length === 0;
+    for (let round = 0; round < 2; round += 1) {
+      await this.clock.advanceUntil(isDone, SETTLE_MS_MAX, 1000);
+      if (!isDone()) {
+        const told = [...this.#guestsApart(keys), this.#describe()].join("; ");
+        this.failures.push(`older nodes not settled: ${told}`);
+        return;
+      }
+      await this.clock.advance(QUIET_MS);
+    }
+  }
+
+  /** What older nodes show otherwise than the nodes do, of the documents whose names are given. */
+  #guestsApart(keys: readonly string[]): string[] {
+    const [first] = this.running;
+    if (first === undefined) return [];
+    const apart: string[] = [];
+    for (const guest of this.guests.filter((each) => each.isRunning)) {
+      for (const key of keys) {
+        // They can't be told of a second delete, and bury a document that is begun anew when they hear of its
+        // first delete after it.
+        if ((first.stateOf(key)?.life ?? 0) > 1) continue;
+        const [here, there] = [first.get(key), guest.json(key)].map((json) => canonical(json));
+        if (here !== there) apart.push(`${guest.name} shows ${there} of ${key}, and not ${here}`);
+      }
+    }
+    return apart;
   }
 
   #peersOf(node: SimulatedNode): SimulatedNode[] {
@@ -194,9 +248,17 @@ export class World implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     for (const node of this.nodes) node.crash();
+    for (const guest of this.guests) if (guest.isRunning) void guest.kill();
     await this.clock.advance(60_000);
     this.#folder?.[Symbol.dispose]();
   }
+}
+
+function canonical(json: unknown): string {
+  if (typeof json !== "object" || json === null) return "nothing";
+  // An older node is told of a document by its fields.
+  if (Object.keys(json).length === 0) return "nothing";
+  return JSON.stringify(Object.fromEntries(Object.entries(json).sort()));
 }
 
 /** A world whose nodes are running and connected as far as `shape` lets them. */

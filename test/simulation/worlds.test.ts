@@ -1,4 +1,4 @@
-// Real stores and coordinators in seeded worlds: 80 seeds here by default, 1,000 in the full run
+// Real stores and coordinators in seeded worlds: 25 seeds here by default, 200 in the full run
 // (PEAT_TEST_FULL=1); any number by `bun run simulate`.
 import { describe, expect, test } from "bun:test";
 import { parseDocumentKey } from "../../src/store/document-key.ts";
@@ -9,7 +9,7 @@ import { simulate } from "./world.ts";
 
 const SABOTAGE_SEEDS = 60;
 const IS_FULL = process.env["PEAT_TEST_FULL"] === "1";
-const SEEDS = IS_FULL ? 1_000 : 80;
+const SEEDS = IS_FULL ? 200 : 25;
 /** Those that make nodes talk without end take seconds each. */
 const BROKEN = IS_FULL ? SABOTAGES : SABOTAGES.slice(0, 2);
 
