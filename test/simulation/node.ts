@@ -5,6 +5,7 @@ import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import type { DocumentChecker, Operation, Seen } from "../../scripts/model/checker.ts";
 import type { Random } from "../../scripts/model/random.ts";
 import { assert } from "../../src/base/assert.ts";
+import { collectGarbage } from "../../src/garbage-collector.ts";
 import type { Formation } from "../../src/identity/formation.ts";
 import {
   type EndpointId,
@@ -12,7 +13,11 @@ import {
   parseNodeName,
   toEndpointId,
 } from "../../src/identity/peer.ts";
-import { CollectionPolicies, NO_CHOICES } from "../../src/store/collection-policies.ts";
+import {
+  CollectionPolicies,
+  NO_CHOICES,
+  type PolicyChoices,
+} from "../../src/store/collection-policies.ts";
 import { parseDocumentKey } from "../../src/store/document-key.ts";
 import { decodeState, type State } from "../../src/store/state.ts";
 import { type IncomingState, type MergeOutcome, Store } from "../../src/store/store.ts";
@@ -39,6 +44,9 @@ export interface NodeContext {
   readonly checkers: ReadonlyMap<string, DocumentChecker>;
   /** What each state of each document, by key and hash, knew of the writes. */
   readonly known: Map<string, bigint>;
+  readonly choices: Partial<PolicyChoices>;
+  /** Undefined: nothing is ever collected. */
+  readonly gcSecs: number | undefined;
   /** Calls for every failure after which the process would end. */
   readonly onFatal: (node: string, message: string) => void;
 }
@@ -71,7 +79,13 @@ export class SimulatedNode {
   readonly #json = new Map<string, Seen>();
   #peers: readonly SimulatedNode[] = [];
   #running:
-    | { store: Store; coordinator: Coordinator; endpoint: MemoryEndpoint; isDead: boolean }
+    | {
+        store: Store;
+        coordinator: Coordinator;
+        endpoint: MemoryEndpoint;
+        isDead: boolean;
+        end: AbortController;
+      }
     | undefined;
 
   constructor(
@@ -110,7 +124,7 @@ export class SimulatedNode {
   }
 
   start(peers: readonly SimulatedNode[]): void {
-    const { net, clock, random, formation, onFatal } = this.#context;
+    const { net, clock, random, formation, onFatal, choices, gcSecs } = this.#context;
     this.#peers = peers;
     const ownClock = clock.skewed(() => this.#skewMs);
     const store = Store.open({
@@ -119,7 +133,7 @@ export class SimulatedNode {
       clock: ownClock,
       random: random.fill,
       cacheBytes: 1024 * 1024,
-      policies: new CollectionPolicies(NO_CHOICES),
+      policies: new CollectionPolicies({ ...NO_CHOICES, ...choices }),
       crdtCacheBytes: CRDT_CACHE_BYTES,
       documentBytesMax: 1024 * 1024,
       onFatal: (fault) => onFatal(this.name, fault.message),
@@ -154,7 +168,11 @@ export class SimulatedNode {
       const hosts = [{ host, port: PORT }];
       coordinator.handle("static", { kind: "seen", peer: { identity, hosts } });
     }
-    this.#running = { store, coordinator, endpoint, isDead: false };
+    const end = new AbortController();
+    if (gcSecs !== undefined) {
+      void collectGarbage({ store, clock: ownClock, intervalSecs: gcSecs }, end.signal);
+    }
+    this.#running = { store, coordinator, endpoint, isDead: false, end };
   }
 
   /** As a power cut does it: what was not committed is gone, and nobody is told goodbye. */
@@ -163,6 +181,7 @@ export class SimulatedNode {
     if (running === undefined) return;
     this.#running = undefined;
     running.isDead = true;
+    running.end.abort();
     running.endpoint.crash();
     const files = this.#filesNow();
     const json = new Map(this.#json);
@@ -190,6 +209,7 @@ export class SimulatedNode {
     if (running === undefined) return;
     this.#running = undefined;
     this.#stopping += 1;
+    running.end.abort();
     await running.coordinator.close();
     await running.endpoint.close();
     running.store.close();
