@@ -1,45 +1,9 @@
 // Formations over months of virtual time: what has had its time goes everywhere and quietly, what was deleted stays
 // deleted, and what nobody deleted is not lost.
 import { describe, expect, test } from "bun:test";
-import { Random } from "../../scripts/model/random.ts";
 import { DAY_MS, HOUR_MS, MINUTE_MS } from "../support/aging-store.ts";
-import type { SimulatedNode } from "./node.ts";
-import { simulate, type World, type WorldOptions } from "./world.ts";
-
-const SEEDS = process.env["PEAT_TEST_FULL"] === "1" ? 200 : 6;
-const GC_SECS = 300;
-const SKEWS_MS = [-4 * MINUTE_MS, 0, 4 * MINUTE_MS];
-
-function formation(options: Partial<WorldOptions> = {}): Promise<World> {
-  return simulate({ seed: 1, nodes: ["a", "b", "c"], hasFiles: true, gcSecs: GC_SECS, ...options });
-}
-
-function put(node: SimulatedNode, name: string, n: number) {
-  return node.write(name, { kind: "put", body: { n } });
-}
-
-async function all(world: World, work: readonly Promise<unknown>[]): Promise<void> {
-  const done = Promise.all(work);
-  await world.clock.advance(50);
-  await done;
-  await world.settled();
-}
-
-function shownBy(world: World, names: readonly string[]) {
-  return world.running.map((node) => names.filter((name) => node.get(name) !== undefined));
-}
-
-function orphansOf(node: SimulatedNode): string[] {
-  return node.store.contents
-    .list({ why: "orphan", limit: 1000, after: 0 })
-    .map((entry) => String(entry.key));
-}
-
-/** Nobody runs for so long. */
-async function nobodyFor(world: World, ms: number): Promise<void> {
-  await Promise.all([...world.running.map((node) => node.stop()), world.clock.advance(10_000)]);
-  await world.clock.advance(ms);
-}
+import { all, formation, GC_SECS, nobodyFor, orphansOf, put, SKEWS_MS, shownBy } from "./aging.ts";
+import type { WorldOptions } from "./world.ts";
 
 describe("at rest", () => {
   test("nothing travels while tombstones and documents have their time, one clock after the other", async () => {
@@ -359,56 +323,3 @@ describe("a formation that was switched off as a whole for a year", () => {
     }, 60_000);
   }
 });
-
-const COLLECTIONS = ["tracks", "notes", "alerts", "beacons"];
-const NAMES = COLLECTIONS.flatMap((name) => [0, 1, 2].map((n) => `${name}:${n}`));
-
-/** Hours of writes, deletes, cuts and restarts, of nodes whose clocks differ by minutes; then peace. */
-async function scenario(seed: number): Promise<string[]> {
-  const random = new Random(seed);
-  await using world = await formation({
-    seed,
-    nodes: ["a", "b", "c", "d"].slice(0, 2 + random.below(3)),
-    skewMsMax: 4 * MINUTE_MS,
-    choices: { deletionMemoryDays: 2 },
-    // The judge knows nothing of documents that go by themselves.
-    keys: NAMES.filter((name) => !name.startsWith("beacons")),
-  });
-  for (let step = 1; step <= 50; step += 1) {
-    const roll = random.below(100);
-    if (roll < 70) {
-      const kind = random.pick(["put", "patch", "delete"] as const);
-      const operation = kind === "delete" ? { kind } : { kind, body: { n: step } };
-      world.write(random.pick(world.running), random.pick(NAMES), operation);
-    } else if (roll < 80) {
-      const [x, y] = [random.pick(world.nodes), random.pick(world.nodes)];
-      if (x !== y) world.cut(x.name, y.name);
-    } else if (roll < 85) world.healAll();
-    else if (roll < 92 && world.running.length > 1) random.pick(world.running).crash();
-    else for (const node of world.nodes) if (!node.isRunning) node.restart();
-    await world.clock.advance(random.pick([100, 5_000, MINUTE_MS, 20 * MINUTE_MS, HOUR_MS]));
-  }
-  world.healAll();
-  for (const node of world.nodes) if (!node.isRunning) node.restart();
-  await world.settled();
-  const complaints = world.judge();
-  const bytes = await world.bytesAtRest(3 * HOUR_MS);
-  if (bytes > 0) complaints.push(`${bytes} bytes passed at rest`);
-  for (const name of NAMES) {
-    const shown = new Set(world.nodes.map((node) => JSON.stringify(node.get(name) ?? null)));
-    if (shown.size > 1) complaints.push(`${name} is ${[...shown].join(" and ")}`);
-    if (name.startsWith("beacons") && !shown.has("null")) complaints.push(`${name} is still there`);
-  }
-  for (const node of world.nodes) {
-    if (orphansOf(node).length > 0) complaints.push(`${node.name} has orphans`);
-  }
-  return complaints;
-}
-
-test(`whatever happens in ${SEEDS} formations whose documents age: equal, silent, nothing lost or back`, async () => {
-  const failures: string[] = [];
-  for (let seed = 1; seed <= SEEDS; seed += 1) {
-    for (const complaint of await scenario(seed)) failures.push(`seed ${seed}: ${complaint}`);
-  }
-  expect(failures).toEqual([]);
-}, 300_000);
