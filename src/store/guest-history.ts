@@ -59,6 +59,17 @@ export function readGuestHistory(
 
 type Change = ReturnType<GuestDocument["decodedSince"]>[number];
 
+/** Whether a state that was read would change ours. */
+export function isNews(read: LatestState, present: LatestState | undefined): boolean {
+  if (present === undefined || read.life > present.life) return true;
+  if (read.life < present.life) return false;
+  return [...read.fields].some(([name, field]) => {
+    if (compareStamps(field.stamp, present.floor) < 0) return false;
+    const ours = present.fields.get(name);
+    return ours === undefined || compareFields(field, ours) > 0;
+  });
+}
+
 interface Reading {
   readonly since: readonly string[];
   readonly present: LatestState | undefined;

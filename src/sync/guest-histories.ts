@@ -1,5 +1,5 @@
 // Documents with their whole history towards a guest: Automerge's own sync, over the document of the present life.
-import { concatBytes } from "../base/bytes.ts";
+import { concatBytes, equalBytes, toUtf8 } from "../base/bytes.ts";
 import { Fault } from "../base/faults.ts";
 import type { DocumentKey } from "../store/document-key.ts";
 import type { HistoryState } from "../store/state.ts";
@@ -8,6 +8,7 @@ import { keepPending, type Note } from "./guest-notes.ts";
 import {
   type Answer,
   acknowledgement,
+  arrivalOf,
   type Delta,
   exchangeOf,
   type GuestPart,
@@ -28,6 +29,9 @@ export class GuestHistories implements GuestPart {
 
   async receiveDelta(key: DocumentKey, note: Note, { sync, message }: Delta): Promise<Answer> {
     const { changes, heads } = message;
+    if (this.#hasHadItsTime(key, heads)) {
+      return { reply: [acknowledgement(key, heads)], theirs: heads, ours: undefined };
+    }
     if (changes.length > 0) {
       const outcome = await this.#take(key, [...note.pending, ...changes]);
       if (outcome === "incomplete") keepPending(note, changes);
@@ -39,14 +43,17 @@ export class GuestHistories implements GuestPart {
       note.active = document.receive(exchangeOf(note), sync);
       return nextMessage(key, note, document);
     });
+    this.#remember(key, heads);
     return { reply, theirs: heads, ours: this.#ours(key) };
   }
 
   async receiveSnapshot(key: DocumentKey, note: Note, document: Uint8Array): Promise<Answer> {
     const theirs = headsOfSaved(document);
+    if (this.#hasHadItsTime(key, theirs)) return { reply: [], theirs, ours: undefined };
     if ((await this.#take(key, [document])) === "earlier life") {
       return this.#endEarlier(key, theirs);
     }
+    this.#remember(key, theirs);
     const ours = this.#ours(key);
     if (ours === undefined || ours.heads.join() === theirs.join()) {
       return { reply: [], theirs, ours };
@@ -76,6 +83,23 @@ export class GuestHistories implements GuestPart {
     return heads === undefined || hash === undefined ? undefined : { heads, hash };
   }
 
+  /** A document with a lifetime that is gone here, while the guest says of it what it said before. */
+  #hasHadItsTime(key: DocumentKey, heads: readonly string[]): boolean {
+    const { store, guest } = this.#context;
+    if (arrivalOf(this.#context, key) === 0 || stateOf(store, key) !== undefined) return false;
+    const last = store.guests.get(guest, key);
+    return last !== undefined && equalBytes(last, toUtf8(heads.join()));
+  }
+
+  /** What the guest has of a document with a lifetime: its heads are enough to know it again. */
+  #remember(key: DocumentKey, heads: readonly string[]): void {
+    const { store, guest } = this.#context;
+    if (arrivalOf(this.#context, key) === 0 || stateOf(store, key) === undefined) return;
+    const told = toUtf8(heads.join());
+    const last = store.guests.get(guest, key);
+    if (last === undefined || !equalBytes(last, told)) store.guests.set(guest, key, told);
+  }
+
   /** Joins the changes into the present life, if they belong to it. */
   async #take(
     key: DocumentKey,
@@ -85,12 +109,11 @@ export class GuestHistories implements GuestPart {
     const state = this.#state(key);
     const life = state?.life ?? 0;
     if (state !== undefined && life > 0 && beginsAnew(state, chunks)) return "earlier life";
-    return await this.#context.merge(key, {
-      form: "history",
-      life,
-      born: state?.born ?? 0,
-      chunks,
-    });
+    const before = state?.born ?? 0;
+    const arrival = arrivalOf(this.#context, key);
+    const isRefreshed = arrival > before && hasNews(state, chunks);
+    const born = isRefreshed ? arrival : before;
+    return await this.#context.merge(key, { form: "history", life, born, chunks });
   }
 
   /** The guest holds what was deleted before the present life began. */
@@ -122,5 +145,13 @@ function beginsAnew(state: HistoryState, chunks: Uint8Array): boolean {
     }
     if (!document.isComplete) return false;
     return document.decodedSince(since).some(({ deps }) => deps.length === 0);
+  });
+}
+
+function hasNews(state: HistoryState | undefined, chunks: Uint8Array): boolean {
+  return reading(state?.chunks, (document) => {
+    const before = document.heads().join();
+    document.apply(chunks);
+    return document.heads().join() !== before;
   });
 }

@@ -1,11 +1,15 @@
 // Documents without history towards a guest: what it holds of each is kept as an Automerge document, read by its
 // stamps, and written on top of.
 
-import type { Clock } from "../base/clock.ts";
 import { Fault } from "../base/faults.ts";
 import type { DocumentKey } from "../store/document-key.ts";
 import { GuestDocument } from "../store/guest-document.ts";
-import { guestWrites, readGuestHistory, writeGuestHistory } from "../store/guest-history.ts";
+import {
+  guestWrites,
+  isNews,
+  readGuestHistory,
+  writeGuestHistory,
+} from "../store/guest-history.ts";
 import { guestActor, printStampMessage } from "../store/guest-stamps.ts";
 import { ZERO_STAMP } from "../store/stamp.ts";
 import type { LatestState } from "../store/state.ts";
@@ -13,6 +17,7 @@ import type { Message } from "../wire/message.ts";
 import { keepPending, type Note } from "./guest-notes.ts";
 import {
   type Answer,
+  arrivalOf,
   type Delta,
   exchangeOf,
   type GuestPart,
@@ -27,9 +32,9 @@ const ANSWER_MS = 5_000;
 const ANSWER_MS_MAX = 600_000;
 
 export class GuestLatest implements GuestPart {
-  readonly #context: PartContext & { readonly clock: Clock };
+  readonly #context: PartContext;
 
-  constructor(context: PartContext & { readonly clock: Clock }) {
+  constructor(context: PartContext) {
     this.#context = context;
   }
 
@@ -150,19 +155,25 @@ export class GuestLatest implements GuestPart {
     const present = this.#present(key);
     const read = readGuestHistory(document, { since, present });
     if (read === undefined) return;
-    const saysNothing = read.fields.size === 0 && present !== undefined;
-    if (!saysNothing) await this.#context.merge(key, read);
+    if (!isNews(read, present)) return;
+    await this.#context.merge(key, { ...read, born: arrivalOf(this.#context, key) });
   }
 
   /** Writes on top what the guest has to show, and keeps the result. */
   #settle(key: DocumentKey, document: GuestDocument, since: readonly string[]): Answer["ours"] {
     const { store, guest } = this.#context;
-    const state = this.#present(key);
+    const found = stateOf(store, key);
     const hash = store.hashOf(key);
-    if (state === undefined || hash === undefined) {
+    if (found !== undefined && found.form !== "latest") {
       store.guests.set(guest, key, undefined);
       return undefined;
     }
+    if (found === undefined || hash === undefined) {
+      // It has had its time here; that the guest still holds it must not make it new.
+      if (document.heads().join() !== since.join()) store.guests.set(guest, key, document.save());
+      return undefined;
+    }
+    const state = found;
     writeGuestHistory(document, guestWrites(document, state), state.life);
     const heads = document.heads();
     if (heads.join() !== since.join()) store.guests.set(guest, key, document.save());

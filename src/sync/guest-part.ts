@@ -1,7 +1,8 @@
 // What the exchanges of both kinds of documents with a guest have in common.
 import type { SyncState } from "@automerge/automerge";
+import type { Clock } from "../base/clock.ts";
 import { Fault } from "../base/faults.ts";
-import type { DocumentKey } from "../store/document-key.ts";
+import { type DocumentKey, splitKey } from "../store/document-key.ts";
 import {
   type DecodedSync,
   encodeAcknowledgement,
@@ -16,6 +17,7 @@ import type { Note } from "./guest-notes.ts";
 
 export interface PartContext {
   readonly store: Store;
+  readonly clock: Clock;
   readonly nodeName: string;
   /** Name of the guest. */
   readonly guest: string;
@@ -52,6 +54,15 @@ export function stateOf(store: Store, key: DocumentKey): State | undefined {
 
 export function acknowledgement(key: string, heads: readonly string[]): Message {
   return { kind: "delta", key, sync: encodeAcknowledgement(heads) };
+}
+
+/**
+ * When the lifetime of what a guest wrote begins, in collections that have one: its changes carry no time, so it
+ * is that of their arrival. Ms since the Unix epoch; 0 elsewhere, where the bytes alone decide.
+ */
+export function arrivalOf({ store, clock }: PartContext, key: DocumentKey): number {
+  const { ttlSecs } = store.policies.of(splitKey(key).collection);
+  return ttlSecs === undefined ? 0 : clock.now();
 }
 
 /** The exchange so far, or a new one that knows where the last one ended. */

@@ -69,6 +69,33 @@ describe("a guest and one node", () => {
     expect(world.bugs).toEqual([]);
   });
 
+  test("serve a guest's documents with a lifetime from when they came, and again when they are rewritten", async () => {
+    await using world = new GuestFormation();
+    const guest = await world.guest("old-1");
+    const node = await world.node("new-1");
+    // 10 minutes each; the one is kept without history, the other with it.
+    const keys = ["beacons:1", "node_positions:1"];
+    for (const key of keys) guest.write(key, { n: 1 });
+    await world.until("the node has them", () => keys.every((key) => same(node, guest, key)));
+    await world.seconds(300);
+    for (const key of keys) guest.write(key, { n: 2 });
+    await world.until("the node has them", () => keys.every((key) => same(node, guest, key)));
+    await world.seconds(500);
+    expect(keys.map((key) => node.read(key))).toEqual(['{"n":2}', '{"n":2}']);
+    await world.seconds(120);
+    expect(keys.map((key) => node.read(key))).toEqual([undefined, undefined]);
+    // The guest goes on saying what it said, also to a node that has restarted.
+    await world.seconds(1500);
+    await node.stop();
+    node.restart();
+    await world.seconds(90);
+    expect(keys.map((key) => node.read(key))).toEqual([undefined, undefined]);
+    for (const key of keys) guest.write(key, { n: 3 });
+    await world.until("the node has them", () => keys.every((key) => same(node, guest, key)));
+    expect(guest.breakerOf(node.id)).toBe("closed");
+    expect(world.bugs).toEqual([]);
+  });
+
   test("delete for each other, and nothing comes back", async () => {
     await using world = new GuestFormation();
     const guest = await world.guest("old-1");
