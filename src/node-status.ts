@@ -80,6 +80,11 @@ export class NodeStatus implements NodeView {
       const message = `the clock of ${peer} is minutes ahead of ours (${count} documents)`;
       checks.push({ name: "clock", ready: true, message });
     }
+    for (const { name, differingCollections } of coordinator.sessions) {
+      if (differingCollections.length === 0) continue;
+      const message = `${name} keeps ${differingCollections.join(", ")} by other rules; set PEAT_SYNC_MODES, PEAT_DELETION_POLICIES and PEAT_TTL_PRESET alike`;
+      checks.push({ name: "rules_differ", ready: true, message });
+    }
     const [first, ...more] = coordinator.stuck();
     if (first !== undefined) {
       const others = more.length === 0 ? "" : `, and ${more.length} more documents`;

@@ -146,6 +146,12 @@ export class CollectionPolicies {
   }
 }
 
+/** Equal for equal rules: SHA-256, first 16 bytes, of all that is named, as 32 hex digits. */
+export function fingerprintOf(policies: CollectionPolicies): string {
+  const lines = policies.named().map((name) => `${name} ${policies.describe(name)}\n`);
+  return new Bun.CryptoHasher("sha256").update(lines.join("")).digest("hex").slice(0, 32);
+}
+
 /** 0 is sent first. */
 export function priorityOf(collection: string): number {
   if (URGENT.includes(collection)) return 0;

@@ -208,9 +208,9 @@ export class Store {
     return this.#tally.horizon;
   }
 
-  /** As of `horizon`, if that is later than ours. */
-  sum(prefix: Prefix, horizon = 0): Sum {
-    return this.#tally.sum(prefix, Math.max(horizon, this.horizon));
+  /** As of `horizon`, if that is later than ours; without the collections in `apart`. */
+  sum(prefix: Prefix, horizon = 0, apart?: ReadonlySet<string>): Sum {
+    return this.#tally.sum(prefix, Math.max(horizon, this.horizon), apart);
   }
 
   /** Documents with stamps more than 5 minutes ahead of our clock, by the peer that sent them. */

@@ -74,16 +74,16 @@ export class Sums {
     this.#sums.fill(0);
   }
 
-  /** `without`: sums over some of these documents, which are left out. */
-  at(prefix: Prefix, without?: Sums): Sum {
+  /** `without`: sums over some of these documents each, no document in two of them, which are left out. */
+  at(prefix: Prefix, without: readonly Sums[] = []): Sum {
     const node = nodeOf(prefix);
     const words = Array.from({ length: WORDS }, (_, i) => this.#sums[node * WORDS + i] ?? 0);
     let count = this.#counts[node] ?? 0;
-    if (without !== undefined) {
-      count -= without.#counts[node] ?? 0;
+    for (const left of without) {
+      count -= left.#counts[node] ?? 0;
       let borrow = 0;
       for (let i = WORDS - 1; i >= 0; i -= 1) {
-        const rest = (words[i] ?? 0) - (without.#sums[node * WORDS + i] ?? 0) - borrow;
+        const rest = (words[i] ?? 0) - (left.#sums[node * WORDS + i] ?? 0) - borrow;
         words[i] = rest >>> 0;
         borrow = rest < 0 ? 1 : 0;
       }

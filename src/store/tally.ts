@@ -6,12 +6,25 @@ import { type Prefix, type Sum, Sums } from "./sums.ts";
 
 /** Horizons of peers for which sums are kept: each is 70 KB. */
 const LATER_MAX = 4;
+/** Sets of collections for which sums are kept. */
+const APART_MAX = 8;
+
+/** Sums over some collections, of what is not due by a horizon. */
+interface Apart {
+  readonly collections: ReadonlySet<string>;
+  readonly horizon: number;
+  readonly sums: Sums;
+}
+
+const NONE: ReadonlySet<string> = new Set();
 
 export class Tally {
   readonly #database: Database;
   readonly #sums = new Sums();
   /** Parts of what is due after our horizon and by a peer's, which is the key. */
   readonly #later = new Map<number, Sums>();
+  /** By names and horizon. */
+  readonly #apart = new Map<string, Apart>();
   readonly #alive = new Map<string, number>();
   #horizon: number;
   #documents = 0;
@@ -47,12 +60,16 @@ export class Tally {
     }
     this.#horizon = horizon;
     this.#later.clear();
+    this.#apart.clear();
   }
 
-  /** As of a horizon; an earlier one than ours is ours. */
-  sum(prefix: Prefix, horizon = this.#horizon): Sum {
-    if (horizon <= this.#horizon) return this.#sums.at(prefix);
-    return this.#sums.at(prefix, this.#dueBy(horizon));
+  /** As of a horizon; an earlier one than ours is ours. Without the collections that are to stand apart. */
+  sum(prefix: Prefix, asked = this.#horizon, apart: ReadonlySet<string> = NONE): Sum {
+    const horizon = Math.max(asked, this.#horizon);
+    const without: Sums[] = [];
+    if (horizon > this.#horizon) without.push(this.#dueBy(horizon));
+    if (apart.size > 0) without.push(this.#standingApart(apart, horizon));
+    return this.#sums.at(prefix, without);
   }
 
   count(collection: string, now: number): number {
@@ -90,6 +107,7 @@ export class Tally {
   recount(): void {
     this.#sums.clear();
     this.#later.clear();
+    this.#apart.clear();
     this.#alive.clear();
     this.#documents = 0;
     this.#tombstones = 0;
@@ -104,6 +122,10 @@ export class Tally {
   #sum({ bucket, key, hash, due }: CountedRow, change: "add" | "remove"): void {
     if (due !== undefined && due <= this.#horizon) return;
     this.#sums[change](bucket, key, hash);
+    for (const { collections, horizon, sums } of this.#apart.values()) {
+      if (due !== undefined && due <= horizon) continue;
+      if (collections.has(splitKey(key).collection)) sums[change](bucket, key, hash);
+    }
     if (due === undefined) return;
     for (const [horizon, sums] of this.#later) {
       if (due <= horizon) sums[change](bucket, key, hash);
@@ -122,6 +144,23 @@ export class Tally {
       this.#later.delete(oldest);
     }
     this.#later.set(horizon, sums);
+    return sums;
+  }
+
+  #standingApart(collections: ReadonlySet<string>, horizon: number): Sums {
+    const name = `${horizon} ${[...collections].sort(compareText).join(" ")}`;
+    const known = this.#apart.get(name);
+    if (known !== undefined) return known.sums;
+    const sums = new Sums();
+    for (const { bucket, key, hash, due } of this.#database.leaves()) {
+      if (due !== undefined && due <= horizon) continue;
+      if (collections.has(splitKey(key).collection)) sums.add(bucket, key, hash);
+    }
+    for (const oldest of this.#apart.keys()) {
+      if (this.#apart.size < APART_MAX) break;
+      this.#apart.delete(oldest);
+    }
+    this.#apart.set(name, { collections, horizon, sums });
     return sums;
   }
 

@@ -1,15 +1,17 @@
 // What a session does with a peer's sums, leaves and states: its answers, and what both have come to agree on.
-import type { IncomingState, MergeOutcome, Store } from "../store/store.ts";
+import type { IncomingState, MergeOutcome } from "../store/store.ts";
 import { ROOT } from "../store/sums.ts";
 import type { NativeMessage } from "../wire/native.ts";
 import type { Agreement } from "./agreement.ts";
 import type { Outbox } from "./outbox.ts";
 import { answerCompare, answerLeaves, answerMerge, answerSums, type Claim } from "./reconcile.ts";
+import type { ComparedStore } from "./rule-differences.ts";
 
 type Message<T extends NativeMessage["type"]> = Extract<NativeMessage, { type: T }>;
 
 export interface ComparisonContext {
-  readonly store: Store;
+  /** Undefined while it is not known what may be compared with this peer. */
+  readonly store: () => ComparedStore | undefined;
   readonly outbox: Outbox;
   readonly agreement: Agreement;
   readonly claim: Claim;
@@ -26,13 +28,17 @@ export class Comparison {
   }
 
   compare(message: Message<"compare">): void {
-    const { store, outbox, agreement, claim, reply } = this.#context;
+    const { outbox, agreement, claim, reply } = this.#context;
+    const store = this.#context.store();
+    if (store === undefined) return;
     agreement.advanced();
     reply(answerCompare(store, outbox, message, claim));
   }
 
   sums(message: Message<"sums">): void {
-    const { store, outbox, agreement, reply } = this.#context;
+    const { outbox, agreement, reply } = this.#context;
+    const store = this.#context.store();
+    if (store === undefined) return;
     const root = message.entries.find(({ depth }) => depth === 0);
     const horizon = Math.max(message.horizon, store.horizon);
     const ours = store.sum(ROOT, horizon);
@@ -51,13 +57,17 @@ export class Comparison {
   }
 
   leaves(message: Message<"leaves">): void {
-    const { store, outbox, agreement, claim, reply } = this.#context;
+    const { outbox, agreement, claim, reply } = this.#context;
+    const store = this.#context.store();
+    if (store === undefined) return;
     agreement.advanced();
     reply(answerLeaves(store, outbox, message, claim));
   }
 
   agreed({ horizon, count, sum }: Message<"agreed">): void {
-    const { store, outbox, agreement } = this.#context;
+    const { outbox, agreement } = this.#context;
+    const store = this.#context.store();
+    if (store === undefined) return;
     const ours = store.sum(ROOT, horizon);
     if (ours.count !== count || ours.sum !== sum) {
       agreement.declined();
@@ -69,7 +79,9 @@ export class Comparison {
 
   /** A state of the peer's is committed, or was not taken. */
   merged({ key, hash }: IncomingState, outcome: MergeOutcome): void {
-    const { store, outbox, reply } = this.#context;
+    const { outbox, reply } = this.#context;
+    const store = this.#context.store();
+    if (store === undefined) return;
     switch (outcome.kind) {
       case "equal":
       case "expired":

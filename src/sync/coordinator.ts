@@ -8,6 +8,7 @@ import { Acceptor } from "../net/acceptor.ts";
 import { Dialer, type SoughtPeer } from "../net/dialer.ts";
 import type { Link, LinkEnd, Network } from "../net/link.ts";
 import { CLOSE, greet, type Member } from "../net/membership.ts";
+import { fingerprintOf } from "../store/collection-policies.ts";
 import type { DocumentKey } from "../store/document-key.ts";
 import type { Committed, Store } from "../store/store.ts";
 import { ALPN_GUEST, type Hello } from "../wire/hello.ts";
@@ -51,8 +52,6 @@ const NEIGHBOURS_DELAY_MS = 20;
 const DUPLICATES_MAX = 100;
 /** How long a stop waits for peers to acknowledge what was committed last. */
 const DRAIN_MS = 250;
-/** No sync modes can be set yet, so all nodes of this version have equal ones. */
-const POLICIES = "0".repeat(32);
 
 export class Coordinator {
   readonly #options: CoordinatorOptions;
@@ -84,7 +83,7 @@ export class Coordinator {
       name: nodeName,
       version,
       start: store.start,
-      policies: POLICIES,
+      policies: fingerprintOf(store.policies),
       features: FEATURE_PACKED,
     };
     this.#catchUp = new CatchUp(clock);

@@ -7,7 +7,6 @@
 //   compare  the answer is our state, or the part of a history that the peer's heads don't have; heads that we
 //            don't know are answered with ours, for the peer to send what we lack before anything whole is sent
 import type { DocumentKey } from "../store/document-key.ts";
-import type { Store } from "../store/store.ts";
 import { childrenOf, DEPTH, FAN_OUT, type Prefix, ROOT } from "../store/sums.ts";
 import {
   type CompareEntry,
@@ -17,6 +16,7 @@ import {
   type SumEntry,
 } from "../wire/native.ts";
 import type { Outbox } from "./outbox.ts";
+import type { ComparedStore } from "./rule-differences.ts";
 
 /** Prefixes with no more documents than this on both sides together are listed instead of split. */
 const LIST_BELOW = 48;
@@ -26,12 +26,12 @@ const LISTED_MAX = 10_000;
 
 type Message<T extends NativeMessage["type"]> = Extract<NativeMessage, { type: T }>;
 
-export function rootSums(store: Store): NativeMessage {
+export function rootSums(store: ComparedStore): NativeMessage {
   const { horizon } = store;
   return { type: "sums", horizon, entries: [sumEntry(store, ROOT, horizon)] };
 }
 
-function sumEntry(store: Store, prefix: Prefix, horizon: number): SumEntry {
+function sumEntry(store: ComparedStore, prefix: Prefix, horizon: number): SumEntry {
   return { ...prefix, ...store.sum(prefix, horizon) };
 }
 
@@ -41,7 +41,7 @@ function isPrefix({ depth, index }: Prefix): boolean {
 
 /** Answers to a peer's sums. An equal root is answered with `agreed`. */
 export function answerSums(
-  store: Store,
+  store: ComparedStore,
   outbox: Outbox,
   message: Message<"sums">,
 ): { replies: NativeMessage[]; isAgreed: boolean; isPartial: boolean } {
@@ -73,14 +73,14 @@ function isListed(theirs: SumEntry, ourCount: number): boolean {
   return theirs.depth === DEPTH || ourCount === 0 || ourCount + theirs.count <= LIST_BELOW;
 }
 
-function leavesOf(store: Store, { depth, index }: Prefix, horizon: number): NativeMessage {
+function leavesOf(store: ComparedStore, { depth, index }: Prefix, horizon: number): NativeMessage {
   const entries = store.leaves({ depth, index }, horizon);
   return { type: "leaves", horizon, depth, index, entries };
 }
 
 /** Compares a peer's leaves with ours; what it lacks goes to the outbox. */
 export function answerLeaves(
-  store: Store,
+  store: ComparedStore,
   outbox: Outbox,
   message: Message<"leaves">,
   mayClaim: Claim,
@@ -110,7 +110,7 @@ export function answerLeaves(
 }
 
 /** "This is what I have": with the heads of a history, so that only what is missing comes back. */
-function compareEntry(store: Store, key: DocumentKey, hash: string): CompareEntry {
+function compareEntry(store: ComparedStore, key: DocumentKey, hash: string): CompareEntry {
   return { key, hash, heads: store.headsOf(key) ?? [] };
 }
 
@@ -126,7 +126,7 @@ export type Claim = (key: DocumentKey, isKnown: boolean) => boolean;
 
 /** Answers to "this is what I have": our state where it differs, our heads where theirs are needed to choose. */
 export function answerCompare(
-  store: Store,
+  store: ComparedStore,
   outbox: Outbox,
   message: Message<"compare">,
   mayClaim: Claim,
@@ -147,7 +147,7 @@ export function answerCompare(
 }
 
 function answerOne(
-  store: Store,
+  store: ComparedStore,
   outbox: Outbox,
   { key, ours, heads }: { key: DocumentKey; ours: string; heads: readonly string[] },
 ): CompareEntry[] {
@@ -171,13 +171,13 @@ function answerOne(
   return [{ key, hash: NO_HASH, heads: own }];
 }
 
-function knownHeads(store: Store, key: DocumentKey, heads: readonly string[]): string[] {
+function knownHeads(store: ComparedStore, key: DocumentKey, heads: readonly string[]): string[] {
   return heads.filter((head) => store.hasHeads(key, [head]));
 }
 
 /** What to do when a state has been joined and ours has more, or the changes could not be applied. */
 export function answerMerge(
-  store: Store,
+  store: ComparedStore,
   outbox: Outbox,
   merged: { key: DocumentKey; kind: "ahead" | "incomplete" },
 ): NativeMessage[] {

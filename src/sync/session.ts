@@ -5,6 +5,7 @@ import { getLog } from "../base/log.ts";
 import type { NodeName } from "../identity/peer.ts";
 import type { LinkEnd } from "../net/link.ts";
 import { CLOSE, type Member } from "../net/membership.ts";
+import { fingerprintOf } from "../store/collection-policies.ts";
 import type { DocumentKey } from "../store/document-key.ts";
 import type { Committed, Store } from "../store/store.ts";
 import { FrameDecoder } from "../wire/frame.ts";
@@ -21,6 +22,7 @@ import { Intake } from "./intake.ts";
 import { Outbox } from "./outbox.ts";
 import { Probes } from "./probe.ts";
 import { type Claim, compareMessages, rootSums } from "./reconcile.ts";
+import { RuleDifferences, rulesOf } from "./rule-differences.ts";
 import { newStatistics, type SessionStatistics } from "./statistics.ts";
 
 const log = getLog("peat_mesh::storage::automerge_sync");
@@ -66,6 +68,7 @@ export class Session {
   readonly #agreement: Agreement;
   readonly #acquaintance: Acquaintance;
   readonly #comparison: Comparison;
+  readonly #rules: RuleDifferences;
   #stir: (() => void) | undefined;
   #taken: Promise<void> = Promise.resolve();
 
@@ -77,6 +80,10 @@ export class Session {
     this.#context = context;
     this.#outbox = new Outbox(context.store, context.clock);
     this.#acquaintance = new Acquaintance(context.store, this.name);
+    this.#rules = new RuleDifferences(context.store, {
+      peerName: this.name,
+      areEqual: member.hello.policies === fingerprintOf(context.store.policies),
+    });
     this.#probes = new Probes(context.clock);
     this.#intake = new Intake({
       store: context.store,
@@ -104,7 +111,7 @@ export class Session {
     const afterAnswers = (then: () => void) => this.#probes.after(this.#ping, then);
     this.#agreement = new Agreement({ store, clock, catchUp, isDialer, afterAnswers });
     this.#comparison = new Comparison({
-      store,
+      store: () => this.#rules.compared,
       outbox: this.#outbox,
       agreement: this.#agreement,
       claim: this.#claim,
@@ -139,6 +146,11 @@ export class Session {
     return this.#agreement.holds;
   }
 
+  /** Collections that are kept otherwise there, and so are not compared. */
+  get differingCollections(): readonly string[] {
+    return this.#rules.collections;
+  }
+
   /** Documents that could not be joined here or can't be sent there, with the reason. */
   get stuck(): ReadonlyMap<string, string> {
     return new Map([...this.#intake.stuck, ...this.#outbox.stuck]);
@@ -163,7 +175,9 @@ export class Session {
 
   /** Compares sums, at once unless another peer is being caught up with. */
   reconcile(): void {
-    if (this.#agreement.mayCompare()) this.#writer.send(rootSums(this.#store));
+    const { compared } = this.#rules;
+    if (compared === undefined) return;
+    if (this.#agreement.mayCompare()) this.#writer.send(rootSums(compared));
   }
 
   readonly #ping = (nonce: number): void => this.#writer.send({ type: "ping", nonce });
@@ -209,6 +223,8 @@ export class Session {
   /** What decides about our documents is told before any of them. */
   #introduce(): void {
     this.#writer.send({ type: "memory", ...this.#acquaintance.introduce() });
+    if (this.#rules.compared !== undefined) return;
+    this.#writer.send({ type: "rules", entries: rulesOf(this.#store.policies) });
   }
 
   async #readFrames(): Promise<void> {
@@ -310,6 +326,10 @@ export class Session {
         return;
       case "orphans":
         this.#acquaintance.orphaned(message.entries);
+        return;
+      case "rules":
+        this.#rules.told(message.entries);
+        if (this.link.direction === "outgoing") this.reconcile();
     }
   }
 

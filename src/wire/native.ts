@@ -15,6 +15,7 @@
 //   0x2b packed      another frame, deflated; see packed.ts
 //   0x2c memory      u64 metAt || u64 forgottenAt: ms; see store/deletion-memory.ts
 //   0x2d orphans     u16 n || n x (key || hash[16]): yours that I neither have nor remember as deleted
+//   0x2e rules       u16 n || n x (collection || rules): texts, see store/collection-policies.ts
 //
 //   key, name = u16 length || UTF-8.  flags bit 0: more of a catch-up follows.
 //   Frames of other types are skipped: later versions may add some.
@@ -62,6 +63,12 @@ export interface LeafEntry {
   readonly hash: string;
 }
 
+/** How a collection is kept by the sender. */
+export interface RuleEntry {
+  readonly collection: string;
+  readonly rules: string;
+}
+
 export type NativeMessage =
   | {
       readonly type: "states";
@@ -97,7 +104,8 @@ export type NativeMessage =
   | { readonly type: "neighbours"; readonly names: readonly string[] }
   | { readonly type: "ping" | "pong"; readonly nonce: number }
   | { readonly type: "memory"; readonly metAt: number; readonly forgottenAt: number }
-  | { readonly type: "orphans"; readonly entries: readonly LeafEntry[] };
+  | { readonly type: "orphans"; readonly entries: readonly LeafEntry[] }
+  | { readonly type: "rules"; readonly entries: readonly RuleEntry[] };
 
 const TYPES = {
   states: 0x21,
@@ -112,6 +120,7 @@ const TYPES = {
   pong: 0x2a,
   memory: 0x2c,
   orphans: 0x2d,
+  rules: 0x2e,
 } as const satisfies Record<NativeMessage["type"], number>;
 
 export function encodeNative(message: NativeMessage): Uint8Array {
@@ -182,6 +191,10 @@ function writePayload(writer: ByteWriter, message: NativeMessage): void {
     case "orphans":
       writer.u16(message.entries.length);
       writeLeaves(writer, message.entries);
+      return;
+    case "rules":
+      writer.u16(message.entries.length);
+      for (const { collection, rules } of message.entries) writer.text16(collection).text16(rules);
   }
 }
 
@@ -226,6 +239,7 @@ function readCompare(reader: ByteReader): CompareEntry {
 }
 
 const LEAF_BYTES_MIN = 18;
+const RULE_BYTES_MIN = 4;
 
 function readLeaf(reader: ByteReader): LeafEntry {
   return { key: reader.text16(), hash: hash16(reader) };
@@ -293,6 +307,13 @@ const READERS: Record<number, (reader: ByteReader) => NativeMessage> = {
   [TYPES.orphans]: (reader) => ({
     type: "orphans",
     entries: readList(reader, reader.u16(), LEAF_BYTES_MIN, readLeaf),
+  }),
+  [TYPES.rules]: (reader) => ({
+    type: "rules",
+    entries: readList(reader, reader.u16(), RULE_BYTES_MIN, (r) => ({
+      collection: r.text16(),
+      rules: r.text16(),
+    })),
   }),
 };
 

@@ -39,6 +39,8 @@ export interface NodeContext {
   readonly random: Random;
   readonly formation: Formation;
   readonly sabotage: Sabotage | undefined;
+  /** For single nodes, by name. */
+  readonly choicesOf: Readonly<Record<string, Partial<PolicyChoices>>> | undefined;
   /** Older nodes that all nodes know of. */
   readonly guests: readonly Place[];
   readonly checkers: ReadonlyMap<string, DocumentChecker>;
@@ -133,7 +135,11 @@ export class SimulatedNode {
       clock: ownClock,
       random: random.fill,
       cacheBytes: 1024 * 1024,
-      policies: new CollectionPolicies({ ...NO_CHOICES, ...choices }),
+      policies: new CollectionPolicies({
+        ...NO_CHOICES,
+        ...choices,
+        ...this.#context.choicesOf?.[this.name],
+      }),
       crdtCacheBytes: CRDT_CACHE_BYTES,
       documentBytesMax: 1024 * 1024,
       onFatal: (fault) => onFatal(this.name, fault.message),

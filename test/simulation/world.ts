@@ -27,6 +27,8 @@ export interface WorldOptions {
   readonly skewMsMax?: number;
   /** Documents that the judge follows; their fields are numbers. */
   readonly keys?: readonly string[];
+  /** What nodes are told of collections, by name. */
+  readonly choicesOf?: Readonly<Record<string, Partial<PolicyChoices>>>;
   /** A rule that is broken on purpose. */
   readonly sabotage?: Sabotage | undefined;
   /** Older nodes beside them, which all of them know. */
@@ -83,6 +85,7 @@ export class World implements AsyncDisposable {
       random,
       formation: new Formation([new Secret(SECRET)]),
       sabotage: options.sabotage,
+      choicesOf: options.choicesOf,
       guests: this.#guestPlaces,
       checkers: this.#checkers,
       known: new Map<string, bigint>(),
