@@ -38,7 +38,7 @@ export function answerFault(fault: Fault, headers?: ExtraHeaders): Response {
   });
 }
 
-const ALLOWED_METHODS = "GET, HEAD, PUT, PATCH, DELETE, OPTIONS";
+const ALLOWED_METHODS = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
 
 /** What a browser asks before it lets a page of another origin write. */
 export function answerPreflight(): Response {

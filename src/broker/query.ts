@@ -51,6 +51,37 @@ export const AFTER: Parameter<string> = {
   rule: "a document id",
 };
 
+const ASIDE_LIMIT_MAX = 1000;
+
+export const ASIDE_LIMIT: Parameter<number> = {
+  name: "limit",
+  help: "Most entries in one answer.",
+  schema: { type: "integer", minimum: 1, maximum: ASIDE_LIMIT_MAX, default: 100 },
+  parse: (text) => {
+    const limit = parseLimit(text);
+    return limit === undefined || limit > ASIDE_LIMIT_MAX ? undefined : limit;
+  },
+  rule: `an integer from 1 to ${ASIDE_LIMIT_MAX}`,
+};
+
+export const AFTER_NUMBER: Parameter<number> = {
+  name: "after",
+  help: "Only entries whose numbers are greater than this one: `next` of the page before.",
+  schema: { type: "integer", minimum: 0 },
+  parse: (text) => (/^[0-9]{1,15}$/.test(text) ? Number(text) : undefined),
+  rule: "the number of an entry",
+};
+
+const WHYS = ["deleted", "orphan", "damaged"] as const;
+
+export const WHY: Parameter<(typeof WHYS)[number]> = {
+  name: "why",
+  help: "`deleted`: of deleted documents that can be restored. `orphan`: of documents that this node's peers no longer knew when it came back after a long time. `damaged`: what the disk changed.",
+  schema: { enum: [...WHYS], default: "deleted" },
+  parse: (text) => WHYS.find((why) => why === text),
+  rule: `one of: ${WHYS.join(", ")}`,
+};
+
 export const REASON: Parameter<string> = {
   name: "reason",
   help: "Why the document is deleted; kept with its tombstone.",

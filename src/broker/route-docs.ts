@@ -1,6 +1,16 @@
 // What the published description says of each route; /openapi.json puts it together with the routes themselves.
 import type { DocumentDecoration } from "elysia";
-import { AFTER, COLLECTIONS, INCLUDE, LIMIT, REASON, SINCE } from "./query.ts";
+import {
+  AFTER,
+  AFTER_NUMBER,
+  ASIDE_LIMIT,
+  COLLECTIONS,
+  INCLUDE,
+  LIMIT,
+  REASON,
+  SINCE,
+  WHY,
+} from "./query.ts";
 
 type Schema = Readonly<Record<string, unknown>>;
 
@@ -32,6 +42,15 @@ const AnyDocument: Schema = {
 /** Schemas that routes refer to by name. */
 export const SCHEMAS = {
   Document: AnyDocument,
+  SetAside: object({
+    at_ms: count,
+    bytes: orNull("integer"),
+    collection: text,
+    doc_id: text,
+    id: count,
+    restorable: flag,
+    why: { enum: ["deleted", "orphan", "damaged"] },
+  }),
   Fault: object({ error: text, status: { type: "integer" } }),
   Peer: object({
     address: orNull("string"),
@@ -84,7 +103,7 @@ const REFUSALS: Readonly<Record<number, string>> = {
   401: "A token is needed: Authorization: Bearer, with the value of PEAT_API_TOKEN.",
   404: "There is no such thing.",
   408: "The request was not done in time.",
-  409: "The collection's mode forbids this write.",
+  409: "The collection's policy, or what the document is now, forbids this.",
   412: "If-Match or If-None-Match does not hold.",
   413: "The body or document is too large.",
   415: "The body is of another type than JSON.",
@@ -123,6 +142,7 @@ const COLLECTION = segment(
   "1 to 128 of [A-Za-z0-9._-], the first a letter or digit.",
 );
 const ID = segment("id", "1 to 512 bytes without control characters, percent-encoded.");
+const ENTRY = segment("id", "The number of an entry.");
 const IF_MATCH = header("If-Match", "Only if the document has one of these ETags; * if it exists.");
 const IF_NONE_MATCH = header("If-None-Match", "Only if it has none of these; * if it is missing.");
 const ONE_DOCUMENT = object({ collection: text, document: refer("Document"), id: text });
@@ -259,6 +279,31 @@ export const ROUTE_DOCS = {
       },
       [400, 404, 408, 409, 412, 503, 507],
     ),
+  }),
+  setAside: describe({
+    summary: "Contents that are kept beside the documents, in the order in which they came there.",
+    description:
+      "`count` is the number of all entries of that reason. `next` is there when more follow. Only sizes are told; restore one to read it.",
+    parameters: queries(WHY, ASIDE_LIMIT, AFTER_NUMBER),
+    responses: answers(
+      {
+        200: json(
+          "A page.",
+          object({ count, entries: listOf(refer("SetAside")), next: count }, ["next"]),
+        ),
+      },
+      [400],
+    ),
+  }),
+  restore: describe({
+    summary: "Write a content back as a document: the new life of a deleted one, or an orphan.",
+    parameters: [ENTRY],
+    responses: answers({ 201: WRITTEN }, [400, 404, 408, 409, 413, 503, 507]),
+  }),
+  discard: describe({
+    summary: "Give a content up for good.",
+    parameters: [ENTRY],
+    responses: answers({ 200: json("It is gone.", refer("SetAside")) }, [400, 404, 507]),
   }),
   events: describe({
     summary: "WebSocket: one event as JSON in each text message.",

@@ -16,6 +16,7 @@ import { readPage } from "./page.ts";
 import { parseEventQuery, type Query, REASON, readParameter } from "./query.ts";
 import { checkMediaType, readText, WRITE_TYPES } from "./request-body.ts";
 import { ROUTE_DOCS } from "./route-docs.ts";
+import { setAsideRoutes } from "./set-aside.ts";
 import {
   topologyOf,
   viewCollections,
@@ -213,6 +214,7 @@ export function makeRoutes(context: RouteContext) {
   const app = new Elysia({ aot: false, strictPath: true, normalize: false })
     .use(nodeRoutes(context))
     .use(documentRoutes(context))
+    .use(setAsideRoutes(context))
     .ws(`${API}/ws`, {
       ...ROUTE_DOCS.events,
       upgrade: ({ query }: { query: Query }) => {

@@ -1,5 +1,7 @@
 // JSON shapes of /api/v1, one function each. Keys stand in the order that the older node prints them
 // (peat-mesh 0.6.0 broker, §9.2): sorted, except for health and readiness.
+import { splitKey } from "../store/document-key.ts";
+import type { AsideEntry } from "../store/set-aside.ts";
 import type { StoredDocument, StoreSummary } from "../store/store.ts";
 import { withId } from "./document-text.ts";
 import type { NodeView, PeerView, ReadinessCheck } from "./node-view.ts";
@@ -74,6 +76,35 @@ export function viewSummary(summary: StoreSummary): string {
 export function viewCollections(collections: readonly { name: string; count: number }[]): string {
   const told = collections.map(({ name, count }) => ({ count, name }));
   return JSON.stringify({ collections: told, count: told.length });
+}
+
+function asideShape({ id, why, key, at, bytes }: AsideEntry) {
+  const { collection, id: documentId } = splitKey(key);
+  return {
+    at_ms: at,
+    bytes: bytes ?? null,
+    collection,
+    doc_id: documentId,
+    id,
+    restorable: why !== "damaged" && bytes !== undefined,
+    why,
+  };
+}
+
+export function viewAsideEntry(entry: AsideEntry): string {
+  return JSON.stringify(asideShape(entry));
+}
+
+export interface AsidePage {
+  /** Of all entries of that reason, not of this page only. */
+  readonly count: number;
+  readonly entries: readonly AsideEntry[];
+  /** Last number of a page that is not the last one. */
+  readonly next: number | undefined;
+}
+
+export function viewAsidePage({ count, entries, next }: AsidePage): string {
+  return JSON.stringify({ count, entries: entries.map(asideShape), next });
 }
 
 /** The document with its `_id`; `null` for a deleted one. */

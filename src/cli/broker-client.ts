@@ -1,4 +1,4 @@
-// One GET on this machine's broker, for probes and scripts: the address, TLS and token come from the settings.
+// One request to this machine's broker, for probes and scripts: the address, TLS and token come from the settings.
 import { X509Certificate } from "node:crypto";
 import { type ClientRequest, request as httpRequest, type IncomingMessage } from "node:http";
 import { request as httpsRequest } from "node:https";
@@ -23,7 +23,10 @@ export interface BrokerAnswer {
   readonly body: string;
 }
 
+export type BrokerMethod = "GET" | "POST" | "DELETE";
+
 export interface BrokerCall {
+  readonly method: BrokerMethod;
   readonly settings: BrokerSettings;
   /** Path with query, beginning with a slash. */
   readonly path: string;
@@ -67,6 +70,7 @@ function send(call: BrokerCall): ClientRequest {
     host: url.hostname.replaceAll(/[[\]]/g, ""),
     port: url.port,
     path: call.path,
+    method: call.method,
     headers: call.token === undefined ? {} : { authorization: `Bearer ${call.token.expose()}` },
     signal: AbortSignal.timeout(call.timeoutMs),
     agent: false as const,

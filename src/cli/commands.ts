@@ -9,6 +9,7 @@ import { deriveIdCommand } from "./derive-id.ts";
 import { commandHelp, manualPage, overview, versionText } from "./help.ts";
 import { getCommand, healthCommand } from "./probe.ts";
 import { runCommand } from "./run.ts";
+import { deletedCommand, discardCommand, orphansCommand, restoreCommand } from "./set-aside.ts";
 
 const PRINTED: Readonly<Record<string, (context: Context) => string>> = {
   help: ({ program }) => commandHelp(program, runCommand),
@@ -82,6 +83,10 @@ export const COMMANDS: readonly Command[] = [
   deriveIdCommand,
   healthCommand,
   getCommand,
+  deletedCommand,
+  orphansCommand,
+  restoreCommand,
+  discardCommand,
   printCommand,
   versionCommand,
   helpCommand,

@@ -1,42 +1,10 @@
 // `health` and `get`: questions to the broker of the node on this machine.
 import { Fault } from "../base/faults.ts";
-import { Secret } from "../base/secret.ts";
 import { pickSettings } from "../config/load.ts";
-import type { OptionRow } from "./arguments.ts";
-import { askBroker, BROKER_SETTING_NAMES, type BrokerSettings } from "./broker-client.ts";
+import { askBroker, BROKER_SETTING_NAMES } from "./broker-client.ts";
 import { type Call, type Command, refuse } from "./command.ts";
-import { type Context, EXIT } from "./context.ts";
-
-const TIMEOUT_OPTION: OptionRow = {
-  name: "timeout",
-  value: "SECONDS",
-  help: "How long to wait for the answer.",
-};
-
-function timeoutMs(call: Call, fallbackSecs: number): number {
-  const text = call.options.get("timeout");
-  if (text === undefined) return fallbackSecs * 1000;
-  const seconds = /^[0-9]+(?:\.[0-9]+)?$/.test(text) ? Number(text) : 0;
-  if (seconds > 0 && seconds <= 3600) return seconds * 1000;
-  throw new Fault("invalid_argument", "--timeout must be seconds, more than 0 and at most 3600");
-}
-
-/** The configured token, else the one that the running node made for this machine's users. */
-function findToken(settings: BrokerSettings, { host }: Context): Secret<string> | undefined {
-  if (settings.apiToken !== undefined) return settings.apiToken;
-  try {
-    const token = host.readText(`${settings.runtimeDir}/token`).trim();
-    return /^[!-~]+$/.test(token) ? new Secret(token) : undefined;
-  } catch {
-    // No node has made one, or this user may not read it: what is open can be read without.
-    return undefined;
-  }
-}
-
-/** The answer with a line's end, unless it has one. */
-function printBody({ stdout }: Context, body: string): void {
-  if (body !== "") stdout.write(body.endsWith("\n") ? body : `${body}\n`);
-}
+import { EXIT } from "./context.ts";
+import { askNode, printBody, TIMEOUT_OPTION, timeoutMs } from "./node-call.ts";
 
 function isYes(body: string, key: string, wanted: unknown): boolean {
   try {
@@ -55,6 +23,7 @@ async function health(call: Call): Promise<number> {
   if (!picked.ok) return refuse(context, picked);
   const isReady = options.has("ready");
   const ask = {
+    method: "GET" as const,
     settings: picked.settings,
     path: isReady ? "/api/v1/ready" : "/api/v1/health",
     // The probes' routes need no token, and a probe has no business with one.
@@ -85,13 +54,7 @@ async function get(call: Call): Promise<number> {
   }
   const picked = pickSettings(call.settings(), BROKER_SETTING_NAMES);
   if (!picked.ok) return refuse(context, picked);
-  const { status, body } = await askBroker({
-    settings: picked.settings,
-    path,
-    token: findToken(picked.settings, context),
-    timeoutMs: timeoutMs(call, 30),
-    readText: context.host.readText,
-  });
+  const { status, body } = await askNode(call, picked.settings, { method: "GET", path });
   printBody(context, body);
   if (status >= 200 && status < 300) return EXIT.ok;
   context.stderr.write(`${context.program}: ${path} was answered with status ${status}\n`);

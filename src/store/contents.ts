@@ -26,9 +26,15 @@ export class Contents {
     return this.#options.database.aside.count(why);
   }
 
+  /** Canonical JSON of a content. */
+  read(id: number): string | undefined {
+    return this.#options.database.aside.contentOf(id);
+  }
+
   /** Writes the content as a new document, or a new life of a deleted one. Faults: document_not_found, conflict, and those of a write. */
   async restore(id: number): Promise<WriteResult> {
-    const { key, why, json: body } = this.#find(id);
+    const { key, why } = this.#find(id);
+    const body = this.read(id);
     if (why === "damaged" || body === undefined) {
       const sentence = `entry ${id} was damaged on this node's disk; it comes back from a peer or not at all`;
       throw new Fault("conflict", sentence);

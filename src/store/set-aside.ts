@@ -16,8 +16,8 @@ export interface AsideEntry {
   readonly key: DocumentKey;
   /** Ms since the Unix epoch, by this node's clock. */
   readonly at: number;
-  /** Canonical JSON; undefined where the content is lost. */
-  readonly json: string | undefined;
+  /** Of its text; undefined where the content is lost. */
+  readonly bytes: number | undefined;
 }
 
 export interface AsideQuery {
@@ -27,9 +27,9 @@ export interface AsideQuery {
   readonly after: number;
 }
 
-type RawEntry = { id: number; why: string; key: string; at: number; json: string | null };
+type RawEntry = { id: number; why: string; key: string; at: number; bytes: number | null };
 
-const COLUMNS = "id, why, key, at, json";
+const COLUMNS = "id, why, key, at, octet_length(json) AS bytes";
 
 export class SetAside {
   readonly #sqlite: Sqlite;
@@ -39,7 +39,7 @@ export class SetAside {
   }
 
   /** In place of an earlier entry of the same key and reason. To be called in a transaction. */
-  put(entry: Omit<AsideEntry, "id" | "json"> & { json: string }): void {
+  put(entry: Omit<AsideEntry, "id" | "bytes"> & { readonly json: string }): void {
     const { at, why, key, json } = entry;
     this.removeOf(why, key);
     this.#sqlite
@@ -52,6 +52,14 @@ export class SetAside {
       .query<RawEntry, [number]>(`SELECT ${COLUMNS} FROM set_aside WHERE id = ?`)
       .get(id);
     return raw === null ? undefined : fromRaw(raw);
+  }
+
+  /** Canonical JSON. */
+  contentOf(id: number): string | undefined {
+    const query = this.#sqlite.query<{ json: string | null }, [number]>(
+      "SELECT json FROM set_aside WHERE id = ?",
+    );
+    return query.get(id)?.json ?? undefined;
   }
 
   remove(id: number): void {
@@ -94,12 +102,12 @@ export class SetAside {
   }
 }
 
-function fromRaw({ id, why, key, at, json }: RawEntry): AsideEntry {
+function fromRaw({ id, why, key, at, bytes }: RawEntry): AsideEntry {
   return {
     id,
     why: why === "deleted" || why === "orphan" ? why : "damaged",
     key: key as DocumentKey,
     at,
-    json: json ?? undefined,
+    bytes: bytes ?? undefined,
   };
 }

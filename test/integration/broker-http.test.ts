@@ -255,12 +255,13 @@ describe("the published description", () => {
     );
     const expected = [
       ...["health", "ready", "node", "peers", "peers/{id}", "topology", "summary", "collections"],
-      ...["documents/{collection}", "documents/{collection}/{id}", "ws"],
+      ...["documents/{collection}", "documents/{collection}/{id}", "set-aside", "ws"],
     ].map((path) => `get /api/v1/${path}`);
     const writes = ["put", "patch", "delete"].map(
       (m) => `${m} /api/v1/documents/{collection}/{id}`,
     );
-    const all = [...expected, ...writes, "get /openapi.json"];
+    const aside = ["delete /api/v1/set-aside/{id}", "post /api/v1/set-aside/{id}/restore"];
+    const all = [...expected, ...writes, ...aside, "get /openapi.json"];
     expect(told.toSorted(compareText)).toEqual(all.toSorted(compareText));
     for (const methods of Object.values(paths)) {
       for (const { summary, responses } of Object.values(methods)) {

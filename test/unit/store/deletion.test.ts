@@ -36,7 +36,7 @@ async function codeOf(write: Promise<unknown>): Promise<string> {
 function kept({ store }: AgingStore, why: "deleted" | "orphan" = "deleted") {
   return store.contents
     .list({ why, limit: 100, after: 0 })
-    .map(({ key: name, json }) => `${name} ${json}`);
+    .map(({ key: name, id }) => `${name} ${store.contents.read(id)}`);
 }
 
 function idOf({ store }: AgingStore, why: "deleted" | "orphan" = "deleted"): number {

@@ -1,0 +1,59 @@
+// One question to the node on this machine, as commands ask it: settings, token, deadline.
+import { Fault } from "../base/faults.ts";
+import { Secret } from "../base/secret.ts";
+import type { OptionRow } from "./arguments.ts";
+import {
+  askBroker,
+  type BrokerAnswer,
+  type BrokerMethod,
+  type BrokerSettings,
+} from "./broker-client.ts";
+import type { Call } from "./command.ts";
+import type { Context } from "./context.ts";
+
+export const TIMEOUT_OPTION: OptionRow = {
+  name: "timeout",
+  value: "SECONDS",
+  help: "How long to wait for the answer.",
+};
+
+export function timeoutMs(call: Call, fallbackSecs: number): number {
+  const text = call.options.get("timeout");
+  if (text === undefined) return fallbackSecs * 1000;
+  const seconds = /^[0-9]+(?:\.[0-9]+)?$/.test(text) ? Number(text) : 0;
+  if (seconds > 0 && seconds <= 3600) return seconds * 1000;
+  throw new Fault("invalid_argument", "--timeout must be seconds, more than 0 and at most 3600");
+}
+
+/** The configured token, else the one that the running node made for this machine's users. */
+function findToken(settings: BrokerSettings, { host }: Context): Secret<string> | undefined {
+  if (settings.apiToken !== undefined) return settings.apiToken;
+  try {
+    const token = host.readText(`${settings.runtimeDir}/token`).trim();
+    return /^[!-~]+$/.test(token) ? new Secret(token) : undefined;
+  } catch {
+    // No node has made one, or this user may not read it: what is open can be read without.
+    return undefined;
+  }
+}
+
+/** Fault `not_ready` when nobody answers in time. */
+export function askNode(
+  call: Call,
+  settings: BrokerSettings,
+  request: { readonly method: BrokerMethod; readonly path: string },
+): Promise<BrokerAnswer> {
+  const { context } = call;
+  return askBroker({
+    ...request,
+    settings,
+    token: findToken(settings, context),
+    timeoutMs: timeoutMs(call, 30),
+    readText: context.host.readText,
+  });
+}
+
+/** The answer with a line's end, unless it has one. */
+export function printBody({ stdout }: Context, body: string): void {
+  if (body !== "") stdout.write(body.endsWith("\n") ? body : `${body}\n`);
+}
