@@ -241,18 +241,19 @@ describe("a damaged database", () => {
     await using formation = await start(2);
     await formation.startAll();
     const [first, peer] = [formation.node(0), formation.node(1)];
-    for (let n = 0; n < 20; n += 1) await put(first.api, `tracks/${n}`, { text: `needle-${n}-` });
+    for (let n = 0; n < 20; n += 1) await put(first.api, `notes/${n}`, { text: `needle-${n}-` });
     await equal(first, peer);
     await formation.stop(0);
+    // A collection with history: nothing else on the disk holds its text.
     flip(pathOf(first), (bytes) => bytes.lastIndexOf("needle-7-") + 3);
     const again = await formation.start(0);
     await again.ready();
     // Nobody reads it: the scrub finds it.
-    expect(await logged(again, "Damaged document set aside")).toContain("tracks:7");
-    await waitFor("the document to come back", LIMIT_MS, () => again.api.get("tracks", "7"));
-    expect((await again.api.get("tracks", "7"))?.["text"]).toBe("needle-7-");
+    expect(await logged(again, "Damaged document set aside")).toContain("notes:7");
+    await waitFor("the document to come back", LIMIT_MS, () => again.api.get("notes", "7"));
+    expect((await again.api.get("notes", "7"))?.["text"]).toBe("needle-7-");
     await equal(again, peer);
-    expect((await put(again.api, "tracks/7", { text: "new" })).status).toBe(200);
+    expect((await put(again.api, "notes/7", { text: "new" })).status).toBe(200);
   }, 60_000);
 
   test("whose structure is gone is refused at every start, with the remedy, and is not touched", async () => {
