@@ -85,6 +85,11 @@ export class NodeStatus implements NodeView {
       const message = `${name} keeps ${differingCollections.join(", ")} by other rules; set PEAT_SYNC_MODES, PEAT_DELETION_POLICIES and PEAT_TTL_PRESET alike`;
       checks.push({ name: "rules_differ", ready: true, message });
     }
+    const orphans = this.#parts.store.contents.count("orphan");
+    if (orphans > 0) {
+      const message = `${orphans} documents that the formation no longer knows are set aside; see peat-sidecar orphans`;
+      checks.push({ name: "orphans", ready: true, message });
+    }
     const [first, ...more] = coordinator.stuck();
     if (first !== undefined) {
       const others = more.length === 0 ? "" : `, and ${more.length} more documents`;

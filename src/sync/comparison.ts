@@ -1,7 +1,8 @@
 // What a session does with a peer's sums, leaves and states: its answers, and what both have come to agree on.
+import type { Clock } from "../base/clock.ts";
 import type { IncomingState, MergeOutcome } from "../store/store.ts";
 import { ROOT } from "../store/sums.ts";
-import type { NativeMessage } from "../wire/native.ts";
+import { inFrames, type LeafEntry, type NativeMessage } from "../wire/native.ts";
 import type { Agreement } from "./agreement.ts";
 import type { Outbox } from "./outbox.ts";
 import { answerCompare, answerLeaves, answerMerge, answerSums, type Claim } from "./reconcile.ts";
@@ -12,6 +13,7 @@ type Message<T extends NativeMessage["type"]> = Extract<NativeMessage, { type: T
 export interface ComparisonContext {
   /** Undefined while it is not known what may be compared with this peer. */
   readonly store: () => ComparedStore | undefined;
+  readonly clock: Clock;
   readonly outbox: Outbox;
   readonly agreement: Agreement;
   readonly claim: Claim;
@@ -22,6 +24,7 @@ export interface ComparisonContext {
 
 export class Comparison {
   readonly #context: ComparisonContext;
+  readonly #orphans: LeafEntry[] = [];
 
   constructor(context: ComparisonContext) {
     this.#context = context;
@@ -88,12 +91,23 @@ export class Comparison {
         outbox.has(key, hash);
         return;
       case "orphan":
-        reply([{ type: "orphans", entries: [{ key, hash }] }]);
+        this.#tellOrphan({ key, hash });
         return;
       case "ahead":
       case "incomplete":
         reply(answerMerge(store, outbox, { key, kind: outcome.kind }));
     }
+  }
+
+  /** Those of one turn together: the peer sets them aside in one commit. */
+  #tellOrphan(orphan: LeafEntry): void {
+    this.#orphans.push(orphan);
+    if (this.#orphans.length > 1) return;
+    const { clock, reply } = this.#context;
+    clock.soon(() => {
+      const told = inFrames(this.#orphans.splice(0), ({ key }) => key.length + 18);
+      reply(told.map((entries) => ({ type: "orphans", entries })));
+    });
   }
 
   #agree(): void {

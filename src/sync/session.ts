@@ -112,6 +112,7 @@ export class Session {
     this.#agreement = new Agreement({ store, clock, catchUp, isDialer, afterAnswers });
     this.#comparison = new Comparison({
       store: () => this.#rules.compared,
+      clock,
       outbox: this.#outbox,
       agreement: this.#agreement,
       claim: this.#claim,

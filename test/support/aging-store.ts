@@ -1,9 +1,12 @@
 // Stores on files under one virtual clock, as old as a test wants them: written to, compared with, restarted.
+import { spyOn } from "bun:test";
+import { Fault } from "../../src/base/faults.ts";
 import {
   CollectionPolicies,
   NO_CHOICES,
   type PolicyChoices,
 } from "../../src/store/collection-policies.ts";
+import { Database } from "../../src/store/database.ts";
 import type { Subscription } from "../../src/store/feed.ts";
 import type { WriteResult } from "../../src/store/precondition.ts";
 import type { MergeOutcome, Store, WriteOperation } from "../../src/store/store.ts";
@@ -27,6 +30,7 @@ export class AgingStore implements Disposable {
   readonly #clock: VirtualClock;
   readonly #folder = tempFolder({ isInMemory: true });
   #options: AgingOptions;
+  #spy: ReturnType<typeof spyOn<Database, "write">> | undefined;
   store: Store;
 
   constructor(options: AgingOptions) {
@@ -41,6 +45,16 @@ export class AgingStore implements Disposable {
       clock: clock.skewed(() => skewMs),
       policies: new CollectionPolicies({ ...NO_CHOICES, ...choices }),
     }).store;
+  }
+
+  /** Commits are then refused as SQLite refuses them without room. */
+  set isDiskFull(value: boolean) {
+    this.#spy?.mockRestore();
+    this.#spy = value
+      ? spyOn(Database.prototype, "write").mockImplementation(() => {
+          throw new Fault("storage_full", "no room left; free some space");
+        })
+      : undefined;
   }
 
   /** Runs SQL on the file while the process is down. */
@@ -122,6 +136,7 @@ export class AgingStore implements Disposable {
   }
 
   [Symbol.dispose](): void {
+    this.#spy?.mockRestore();
     this.store.close();
     this.#folder[Symbol.dispose]();
   }
