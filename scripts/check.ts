@@ -1,5 +1,4 @@
-// bun run check: types, style, dead code and the quick tests. Two lanes, because the tests need one core for themselves.
-
+// bun run check: types, style, dead code and the quick tests, in two lanes, one for each core of a small machine.
 import { projectDir } from "./support/project.ts";
 import { findTestFiles, runTests } from "./support/test-run.ts";
 
@@ -30,27 +29,23 @@ function tool(stage: string, ...command: readonly string[]): Stage {
   };
 }
 
-const tests: Stage = async () => {
-  const run = await runTests({
-    name: "check",
-    files: findTestFiles([
-      "test/unit",
-      "test/contracts",
-      "test/simulation",
-      "test/tidy.test.ts",
-      "test/generated.test.ts",
-    ]),
-    testTimeoutMs: 30_000,
-    runTimeoutMs: RUN_TIMEOUT_MS,
-    output: "failures",
-  });
-  const failed = run.cases.filter((c) => c.result === "failed");
-  return {
-    stage: `tests (${run.cases.length})`,
-    isGood: failed.length === 0 && run.accidents.length === 0,
-    text: [run.text, ...run.accidents].join("\n"),
+function tests(name: string, ...paths: readonly string[]): Stage {
+  return async () => {
+    const run = await runTests({
+      name: `check-${name}`,
+      files: findTestFiles(paths),
+      testTimeoutMs: 30_000,
+      runTimeoutMs: RUN_TIMEOUT_MS,
+      output: "failures",
+    });
+    const failed = run.cases.filter((c) => c.result === "failed");
+    return {
+      stage: `${name} tests (${run.cases.length})`,
+      isGood: failed.length === 0 && run.accidents.length === 0,
+      text: [run.text, ...run.accidents].join("\n"),
+    };
   };
-};
+}
 
 async function lane(stages: readonly Stage[]): Promise<Outcome[]> {
   const outcomes: Outcome[] = [];
@@ -71,8 +66,9 @@ const outcomes = await Promise.all([
     tool("tsc", "tsc", "--noEmit"),
     tool("biome", "biome", "ci", "--error-on-warnings", "--colors=off"),
     tool("knip", "knip", "--no-progress"),
+    tests("simulation", "test/simulation", "test/contracts"),
   ]),
-  lane([tests]),
+  lane([tests("unit", "test/unit", "test/tidy.test.ts", "test/generated.test.ts")]),
 ]);
 const failed = outcomes.flat().filter((outcome) => !outcome.isGood);
 for (const outcome of failed) console.log(`\n──── ${outcome.stage}\n${outcome.text.trimEnd()}`);

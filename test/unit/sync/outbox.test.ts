@@ -340,7 +340,7 @@ describe("it is bounded", () => {
 
 describe("a document that partitions have made too large together", () => {
   test("is told as one that can't be sent, until it is written anew", async () => {
-    const big = "x".repeat(20 * 1024 * KIB);
+    const big = "x".repeat(17 * 1024 * KIB);
     const states = [];
     for (const field of ["left", "right"]) {
       const side = openMemoryStore({ documentBytesMax: 64 * 1024 * KIB });
