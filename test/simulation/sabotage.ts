@@ -29,8 +29,8 @@ function altered(
 }
 
 export const SABOTAGES: readonly Sabotage[] = [
-  altered("one in twenty states is acknowledged and thrown away", (state, random) =>
-    random.chance(5) ? undefined : state,
+  altered("one in five states is acknowledged and thrown away", (state, random) =>
+    random.chance(20) ? undefined : state,
   ),
   altered("tombstones are not taken in", (state) => (state.form === "deleted" ? undefined : state)),
   altered("what arrives last wins, whatever it had seen", (state) => {
