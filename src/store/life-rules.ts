@@ -6,7 +6,7 @@ import type { Database } from "./database.ts";
 import { splitKey } from "./document-key.ts";
 import { type Entry, isShown } from "./entry.ts";
 import { HistoryDocument } from "./history.ts";
-import { dueAt, newestIn } from "./lifetimes.ts";
+import { dueAt, horizonAt, newestIn } from "./lifetimes.ts";
 import { NO_START, type Stamp, type Stamper, ZERO_STAMP } from "./stamp.ts";
 import type { State } from "./state.ts";
 
@@ -89,6 +89,13 @@ export class LifeRules {
     if (state.form === "history" && changedAt === undefined) return false;
     const newestAt = newestIn(state, changedAt);
     return this.#isPast(dueAt(this.#options.policies, { key, isDeleted: false, newestAt }));
+  }
+
+  /** Whether a tombstone has had its time, so that a stub says as much and no sums count it. */
+  isLetGo(key: string, state: State): boolean {
+    if (state.form !== "deleted") return false;
+    const due = dueAt(this.#options.policies, { key, isDeleted: true, newestAt: newestIn(state) });
+    return due !== undefined && due <= horizonAt(this.#options.stamper.nowMs());
   }
 
   /**

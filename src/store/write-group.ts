@@ -224,13 +224,16 @@ export class WriteGroup {
       checkForeign(theirs);
       this.#checkClock(theirs, origin);
     }
-    if (entry.isStub && entry.state?.life === theirs.life) return { kind: "equal" };
+    const isSameLife = entry.isStub && entry.state?.life === theirs.life;
+    if (isSameLife && this.#rules.isLetGo(entry.key, theirs)) return { kind: "equal" };
     if (this.#rules.isOrphan(entry, theirs, incoming.suspectUntil)) return { kind: "orphan" };
     if (entry.state === undefined && this.#rules.isExpired(entry.key, theirs))
       return { kind: "expired" };
     const isForgotten = this.#rules.isForgotten(entry, theirs);
     if (isForgotten) this.#context.cache.forget(entry.key);
-    const ours = isForgotten ? undefined : entry.state;
+    // Two nodes may have ended one life at different times. A tombstone that is younger than the one our stub was
+    // counts in the sender's sums until it is due, and so it has to count in ours.
+    const ours = isForgotten || isSameLife ? undefined : entry.state;
     const united = this.#uniting(entry);
     const joined = ours === undefined ? theirs : join(ours, theirs, united.unite);
     if (united.isIncomplete) return { kind: "incomplete" };

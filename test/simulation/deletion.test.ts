@@ -111,6 +111,32 @@ describe("two parts of a formation", () => {
     expect(world.judge()).toEqual([]);
   }, 60_000);
 
+  test("that deleted one document hours apart agree, when the earlier tombstone is a stub", async () => {
+    await using world = await formation({ skewsMs: SKEWS_MS });
+    const [a, b, c] = world.nodes;
+    if (a === undefined || b === undefined || c === undefined) throw new Error("three nodes");
+    await all(world, [put(a, "tracks:1", 1), put(a, "alerts:1", 1)]);
+    world.cut("a", "c");
+    world.cut("b", "c");
+    const deleteBy = async (node: typeof a) => {
+      const names = ["tracks:1", "alerts:1"];
+      const deletes = names.map((name) => node.write(name, { kind: "delete" }));
+      await world.clock.advance(100);
+      await Promise.all(deletes);
+    };
+    await deleteBy(a);
+    await world.clock.advance(5 * HOUR_MS);
+    expect(a.store.summary().tombstones).toBe(0);
+    await deleteBy(c);
+    world.healAll();
+    await world.settled();
+    expect(world.nodes.map(({ store }) => store.summary().tombstones)).toEqual([2, 2, 2]);
+    // The later ones have their time as well, everywhere, and nobody tells of it.
+    expect(await world.bytesAtRest(5 * HOUR_MS)).toBe(0);
+    expect(world.nodes.map(({ store }) => store.summary().tombstones)).toEqual([0, 0, 0]);
+    expect(world.judge()).toEqual([]);
+  }, 60_000);
+
   test("where one deleted and wrote anew: the new life wins over the other's edits", async () => {
     await using world = await formation();
     const [a, , c] = world.nodes;

@@ -225,6 +225,13 @@ describe("a stub", () => {
     expect(it.a.store.revision).toBe(0);
   });
 
+  test("takes a later tombstone of its life for as long as that is in the sums", async () => {
+    using it = await withStub();
+    await it.b.remove("tracks:1");
+    expect(await it.a.take(it.b.sent("tracks:1"))).toBe("equal");
+    expect(it.a.store.sum(ROOT)).toEqual(it.b.store.sum(ROOT));
+  });
+
   test("is what a new document comes after: it beats the peers' tombstones", async () => {
     using it = await withStub();
     await it.b.take(it.tombstone);

@@ -193,6 +193,40 @@ test("of a document whose second life had its time, the first one does not come 
   expect(it.a.read("beacons:1")).toBe('{"x":3}');
 });
 
+test("of a dropped second life a peer's tombstone of the first is taken, as long as it is in sums", async () => {
+  using it = world(2);
+  await it.a.put("beacons:1", { x: 1 });
+  await it.a.remove("beacons:1");
+  await it.b.take(it.a.sent("beacons:1"));
+  const tombstone = it.b.sent("beacons:1");
+  await it.a.put("beacons:1", { x: 2 });
+  await it.clock.advance(TTL_MS + 11 * MINUTE_MS);
+  expect(it.a.collect()).toEqual({ tombstones: 0, documents: 1 });
+  expect(it.a.store.sum(ROOT)).not.toEqual(it.b.store.sum(ROOT));
+  expect(await it.a.take(tombstone)).toBe("equal");
+  expect(it.a.store.sum(ROOT)).toEqual(it.b.store.sum(ROOT));
+  // Another hour, and it is taken no more.
+  await it.clock.advance(HOUR_MS);
+  expect([it.a.collect().tombstones, it.b.collect().tombstones]).toEqual([1, 1]);
+  expect(await it.a.take(tombstone)).toBe("equal");
+  expect(it.a.store.summary().tombstones).toBe(0);
+});
+
+test("a peer that is told by a stub of the end of an older life agrees with the node that has the stub", async () => {
+  using it = world(2);
+  await it.a.put("beacons:1", { x: 1 });
+  await it.a.remove("beacons:1");
+  await it.a.put("beacons:1", { x: 2 });
+  await it.clock.advance(15 * MINUTE_MS);
+  await it.b.put("beacons:1", { x: 3 });
+  await it.clock.advance(6 * MINUTE_MS);
+  expect(it.a.collect()).toEqual({ tombstones: 0, documents: 1 });
+  expect(await it.a.take(it.b.sent("beacons:1"))).toBe("ahead");
+  expect(await it.b.take(it.a.sent("beacons:1"))).toBe("equal");
+  expect(await it.a.take(it.b.sent("beacons:1"))).toBe("equal");
+  expect(it.a.store.sum(ROOT)).toEqual(it.b.store.sum(ROOT));
+});
+
 test("other lifetimes hold from the next start on, for what is stored already", async () => {
   using it = world();
   await it.a.put("beacons:1", { x: 1 });
