@@ -6,9 +6,11 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { connect, Namespace } from "../../test/support/namespace.ts";
+import { Wire } from "../../test/support/wire.ts";
 import { atExit } from "../support/at-exit.ts";
 import { NodeProcess } from "../support/node-process.ts";
 import { waitFor } from "../support/waiting.ts";
+import type { WireQuality } from "./wire.ts";
 
 const IROH_PORT = 11204;
 const BROKER_PORT = 8081;
@@ -18,6 +20,8 @@ const DEVICE = "eth0";
 export interface LabOptions {
   readonly executable: string;
   readonly hosts: readonly string[];
+  /** Those of them whose cables can be made bad; such a cable is slower at its best, too. */
+  readonly wired?: readonly string[];
   readonly logFilter?: string;
 }
 
@@ -35,10 +39,15 @@ export class Host {
   readonly #lab: Lab;
   readonly #door: string;
   readonly #doorProcess: Bun.Subprocess;
+  readonly #wire: Wire | undefined;
   #node: NodeProcess | undefined;
 
-  constructor(lab: Lab, place: { name: string; index: number; namespace: Namespace }) {
+  constructor(
+    lab: Lab,
+    place: { name: string; index: number; namespace: Namespace; wire: Wire | undefined },
+  ) {
     this.#lab = lab;
+    this.#wire = place.wire;
     this.name = place.name;
     this.address = `10.77.0.${place.index + 1}`;
     this.port = `port${place.index}`;
@@ -94,17 +103,10 @@ export class Host {
     return { sentBytes: read("tx_bytes"), receivedBytes: read("rx_bytes") };
   }
 
-  /** Shapes both directions of its cable, with the words of `tc qdisc … netem`; none takes that back. */
-  shape(...netem: readonly string[]): void {
-    const ends = [
-      { namespace: this.namespace, device: DEVICE },
-      { namespace: this.#lab.hub, device: this.port },
-    ];
-    for (const { namespace, device } of ends) {
-      const rule = ["qdisc", "replace", "dev", device, "root"];
-      if (netem.length > 0) namespace.tc(...rule, "netem", ...netem);
-      else namespace.tc("qdisc", "del", "dev", device, "root");
-    }
+  /** How good its cable is from now on; only of a host that was opened with a wire of its own. */
+  async degrade(quality: WireQuality): Promise<void> {
+    if (this.#wire === undefined) throw new Error(`${this.name} has an ordinary cable`);
+    await this.#wire.degrade(quality);
   }
 
   /** Pulls its cable out of the switch, or puts it back. */
@@ -115,6 +117,7 @@ export class Host {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.stop();
     this.#doorProcess.kill("SIGKILL");
+    this.#wire?.[Symbol.dispose]();
     this.namespace[Symbol.dispose]();
   }
 }
@@ -129,7 +132,10 @@ export class Lab implements AsyncDisposable {
   readonly hosts: readonly Host[];
   readonly #forgetFolder: () => void;
 
-  private constructor(options: LabOptions, folder: string, secret: string) {
+  private constructor(
+    options: LabOptions,
+    { folder, secret, wires }: { folder: string; secret: string; wires: Map<string, Wire> },
+  ) {
     this.executable = options.executable;
     this.logFilter = options.logFilter ?? "info";
     this.folder = folder;
@@ -143,10 +149,12 @@ export class Lab implements AsyncDisposable {
     }
     this.hosts = options.hosts.map((name, index) => {
       const namespace = new Namespace(name);
-      const address = `10.77.0.${index + 1}/24`;
+      const end = { namespace, device: DEVICE, address: `10.77.0.${index + 1}/24` };
       const port = { namespace: this.hub, device: `port${index}` };
-      connect(port, { namespace, device: DEVICE, address });
-      return new Host(this, { name, index, namespace });
+      const wire = wires.get(name);
+      if (wire === undefined) connect(port, end);
+      else wire.connect(port, end);
+      return new Host(this, { name, index, namespace, wire });
     });
     this.heal();
   }
@@ -155,7 +163,9 @@ export class Lab implements AsyncDisposable {
     const folder = await mkdtemp(join(tmpdir(), "peat-lab-"));
     const secret = randomBytes(32).toString("base64");
     await writeFile(join(folder, "formation-secret"), `${secret}\n`, { mode: 0o600 });
-    return new Lab(options, folder, secret);
+    const wires = new Map<string, Wire>();
+    for (const name of options.wired ?? []) wires.set(name, await Wire.open());
+    return new Lab(options, { folder, secret, wires });
   }
 
   host(name: string): Host {

@@ -62,6 +62,24 @@ export class Agreement {
     return may;
   }
 
+  /** Whether to answer the peer's sums now; if not, ours follow when they can. */
+  mayAnswer(theirs: number, isBusy: boolean): boolean {
+    if (!isBusy || this.#isOverdue) return this.mayCompare(theirs);
+    this.#isPutOff = true;
+    return false;
+  }
+
+  /** Since the peer last sent or acknowledged something. */
+  get quietMs(): number {
+    return this.#context.clock.monotonic() - Math.max(this.#lastSentAt, this.#comparedAt);
+  }
+
+  /** Much is always under way between two that are busy; now and then they compare all the same. */
+  get #isOverdue(): boolean {
+    const sinceMs = this.#context.clock.monotonic() - this.#comparedAt;
+    return this.quietMs >= COMPARE_BUSY_MS || sinceMs >= COMPARE_LATEST_MS;
+  }
+
   /** The peer compares with somebody else at the moment, and will ask us when that is over. */
   declined(): void {
     this.#context.catchUp.done(this);
@@ -92,8 +110,7 @@ export class Agreement {
   isDue(isBusy: boolean): boolean {
     const { clock, isDialer } = this.#context;
     const now = clock.monotonic();
-    const quietMs = now - Math.max(this.#lastSentAt, this.#comparedAt);
-    if (!isBusy && quietMs >= SILENT_MS) this.#askWhetherAll(now);
+    if (!isBusy && this.quietMs >= SILENT_MS) this.#askWhetherAll(now);
     if (this.#isPutOff && !isBusy) return true;
     if (this.holds) {
       this.#changedAt = undefined;
@@ -101,7 +118,7 @@ export class Agreement {
     }
     this.#changedAt ??= now;
     const sinceMs = now - Math.max(this.#comparedAt, this.#changedAt);
-    if (isBusy) return quietMs >= COMPARE_BUSY_MS || sinceMs >= COMPARE_LATEST_MS;
+    if (isBusy) return this.#isOverdue;
     return sinceMs >= COMPARE_MS + (isDialer ? 0 : ACCEPTOR_EXTRA_MS);
   }
 

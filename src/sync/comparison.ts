@@ -17,6 +17,8 @@ export interface ComparisonContext {
   readonly outbox: Outbox;
   readonly agreement: Agreement;
   readonly claim: Claim;
+  /** Whether anything is on its way that would be found to differ. */
+  readonly isBusy: () => boolean;
   readonly reply: (messages: readonly NativeMessage[]) => void;
   /** Called whenever both sides have found their sums equal. */
   readonly agreed: () => void;
@@ -39,14 +41,14 @@ export class Comparison {
   }
 
   sums(message: Message<"sums">): void {
-    const { outbox, agreement, reply } = this.#context;
+    const { outbox, agreement, isBusy, reply } = this.#context;
     const store = this.#context.store();
     if (store === undefined) return;
     const root = message.entries.find(({ depth }) => depth === 0);
     const horizon = Math.max(message.horizon, store.horizon);
     const ours = store.sum(ROOT, horizon);
     const isEqual = root?.count === ours.count && root.sum === ours.sum;
-    if (root !== undefined && !isEqual && !agreement.mayCompare(root.count)) {
+    if (root !== undefined && !isEqual && !agreement.mayAnswer(root.count, isBusy())) {
       // A sum that is not the one asked about: not now.
       reply([{ type: "agreed", horizon, ...ours }]);
       return;

@@ -331,9 +331,10 @@ export class Coordinator {
     }
   }
 
+  /** Also what comes in a catch-up: others mostly catch up at the same time, and each would send it to each. */
   #isToldByAuthor({ origin }: Committed, session: Session): boolean {
     const author = origin === undefined ? undefined : this.#sessions.get(origin as NodeName);
-    return author?.neighbours.has(session.name) ?? false;
+    return author !== undefined && (author.isCatchingUp || author.neighbours.has(session.name));
   }
 
   /** Documents that stay unequal, by key: they could not be joined, or can't be sent. */

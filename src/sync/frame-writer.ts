@@ -82,7 +82,8 @@ export class FrameWriter {
     const { outbox } = this.#context;
     this.#isTurnOfStates = !this.#isTurnOfStates && this.#control.length > 0;
     if (!this.#isTurnOfStates && this.#control.length > 0) return this.#takeControl();
-    const item = this.window.hasRoom && !this.#isGathering() ? outbox.take() : undefined;
+    const item =
+      this.window.hasRoom && !this.#isGathering() ? outbox.take(this.window.frameBytes) : undefined;
     if (item !== undefined) return this.#encode(item);
     return this.#control.length > 0 ? this.#takeControl() : undefined;
   }
@@ -131,7 +132,12 @@ export class FrameWriter {
     const bytes = this.#bytesOf(message);
     statistics.sentFrames += 1;
     statistics.sentDocuments += item.kind === "states" ? item.entries.length : 0;
-    this.window.sent(serial, bytes.length);
+    this.window.sent(serial, bytes.length, statesBytesOf(item));
     return bytes;
   }
+}
+
+function statesBytesOf(item: OutboxItem): number {
+  if (item.kind === "chunk") return item.part.bytes.length;
+  return item.entries.reduce((sum, { bytes }) => sum + bytes.length, 0);
 }

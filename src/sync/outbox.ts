@@ -180,26 +180,26 @@ export class Outbox {
     return due;
   }
 
-  /** The next frame's worth, or undefined when nothing waits. */
-  take(): OutboxItem | undefined {
+  /** The next frame's worth, of some `bytesMax` bytes, or undefined when nothing waits. */
+  take(bytesMax = STATES_BYTES_TARGET): OutboxItem | undefined {
     this.#turn += 1;
     // Large states share the link with everything else, frame by frame.
-    const chunk = this.#turn % 2 === 0 ? this.#takeChunk() : undefined;
+    const chunk = this.#turn % 2 === 0 ? this.#takeChunk(bytesMax) : undefined;
     if (chunk !== undefined) return { kind: "chunk", part: chunk };
     const entries: StateEntry[] = [];
     let bytes = 0;
-    while (bytes < STATES_BYTES_TARGET && entries.length < ENTRIES_PER_FRAME) {
-      const entry = this.#takeState();
+    while (bytes < bytesMax && entries.length < ENTRIES_PER_FRAME) {
+      const entry = this.#takeState(bytesMax);
       if (entry === undefined) break;
       entries.push(entry);
       bytes += entry.bytes.length + entry.key.length + 22;
     }
     if (entries.length > 0) return { kind: "states", more: !this.isEmpty, entries };
-    const part = this.#takeChunk();
+    const part = this.#takeChunk(bytesMax);
     return part === undefined ? undefined : { kind: "chunk", part };
   }
 
-  #takeChunk(): ChunkPart | undefined {
+  #takeChunk(bytesMax: number): ChunkPart | undefined {
     while (this.#large.length > 0) {
       const active = this.#activeLarge();
       // Every other turn may be the only one that large states have.
@@ -212,7 +212,7 @@ export class Outbox {
         continue;
       }
       const { hash, bytes, offset } = sending;
-      const part = bytes.subarray(offset, offset + STATES_BYTES_TARGET);
+      const part = bytes.subarray(offset, offset + bytesMax);
       sending.offset += part.length;
       if (sending.offset >= bytes.length) this.#large.splice(this.#large.indexOf(large), 1);
       return { key, hash, total: bytes.length, offset, bytes: part };
@@ -254,14 +254,14 @@ export class Outbox {
   }
 
   /** The next state that fits a frame; larger ones are set to go in parts, gone ones are passed over. */
-  #takeState(): StateEntry | undefined {
+  #takeState(bytesMax: number): StateEntry | undefined {
     while (true) {
       const next = this.#takeLive() ?? this.#takeBulk();
       if (next === undefined) return undefined;
       const { key, hash, delta, heads } = next;
       const state = delta === undefined ? this.#store.stateFor(key, heads) : { hash, bytes: delta };
       if (state === undefined) continue;
-      if (state.bytes.length <= STATES_BYTES_TARGET) return { key, ...state };
+      if (state.bytes.length <= bytesMax) return { key, ...state };
       this.#putLarge(key, heads);
     }
   }

@@ -19,6 +19,8 @@ import type { Claims } from "./claims.ts";
 import { Comparison } from "./comparison.ts";
 import { FrameWriter } from "./frame-writer.ts";
 import { Intake } from "./intake.ts";
+import { Liveness } from "./liveness.ts";
+import { Nap } from "./nap.ts";
 import { Outbox } from "./outbox.ts";
 import { Probes } from "./probe.ts";
 import { type Claim, compareMessages, rootSums } from "./reconcile.ts";
@@ -30,9 +32,8 @@ const log = getLog("peat_mesh::storage::automerge_sync");
 const READ_BYTES_MAX = 64 * 1024;
 const STREAM_END_MS = 1_000;
 const DRAIN_POLL_MS = 5;
-/** How often a session looks at its clock while anything is unsettled, and while nothing is. */
-const TICK_MS = 250;
-const QUIET_MS = 5_000;
+/** How long more is waited for, after a peer has said that more follows. */
+const RECEIVING_MS = 5_000;
 /** Held changes that are named one by one; more of them are settled by sums. */
 const NAMED_MAX = 64;
 
@@ -69,7 +70,8 @@ export class Session {
   readonly #acquaintance: Acquaintance;
   readonly #comparison: Comparison;
   readonly #rules: RuleDifferences;
-  #stir: (() => void) | undefined;
+  readonly #nap: Nap;
+  readonly #liveness: Liveness;
   #taken: Promise<void> = Promise.resolve();
 
   constructor(member: Member, context: SessionContext) {
@@ -85,6 +87,11 @@ export class Session {
       areEqual: member.hello.policies === fingerprintOf(context.store.policies),
     });
     this.#probes = new Probes(context.clock);
+    this.#liveness = new Liveness(context.clock, {
+      ask: () => this.#probes.after(this.#ping, () => undefined),
+      giveUp: () => this.#stalled(),
+    });
+    this.#nap = new Nap(context.clock, this.#abort.signal);
     this.#intake = new Intake({
       store: context.store,
       clock: context.clock,
@@ -116,6 +123,7 @@ export class Session {
       outbox: this.#outbox,
       agreement: this.#agreement,
       claim: this.#claim,
+      isBusy: () => this.#isBusy,
       reply: (messages) => this.#reply(messages),
       agreed: () => {
         this.#acquaintance.agreed(clock.now());
@@ -160,18 +168,29 @@ export class Session {
   /** Sends the change as soon as the peer can take it. */
   push(committed: readonly Committed[]): void {
     for (const change of committed) this.#outbox.push(change);
-    this.#stir?.();
+    this.#nap.stir();
     this.#writer.wake();
   }
 
   /** Sends the change later, and only if the peer has not heard it from its author by then. */
   hold(change: Committed): void {
     this.#outbox.hold(change);
-    this.#stir?.();
+    this.#nap.stir();
   }
 
   tellNeighbours(names: readonly string[]): void {
     this.#writer.send({ type: "neighbours", names });
+  }
+
+  /** What is on its way would be found to differ, and sent again. */
+  get #isBusy(): boolean {
+    const isSending = !this.#outbox.isEmpty || this.#writer.window.inFlightBytes > 0;
+    return this.isCatchingUp || isSending || this.#intake.isBusy;
+  }
+
+  /** The peer sends much, and has said that more follows. */
+  get isCatchingUp(): boolean {
+    return this.#isCatchingUp && this.#agreement.quietMs < RECEIVING_MS;
   }
 
   /** Compares sums, at once unless another peer is being caught up with. */
@@ -199,7 +218,7 @@ export class Session {
 
   close({ code, reason }: { code: number; reason: string }): void {
     this.link.close(code, reason);
-    this.#stop();
+    this.#abort.abort();
   }
 
   #stalled(): void {
@@ -207,16 +226,12 @@ export class Session {
     this.close(CLOSE.stalled);
   }
 
-  #stop(): void {
-    this.#abort.abort();
-  }
-
   async #run(): Promise<LinkEnd> {
     this.#introduce();
     if (this.link.direction === "outgoing") this.reconcile();
     const loops = [this.#readFrames(), this.#writeFrames(), this.#keepTime()];
     const end = await this.link.ended;
-    this.#stop();
+    this.#abort.abort();
     await Promise.all(loops);
     return end;
   }
@@ -236,6 +251,7 @@ export class Session {
         if (bytes === undefined) break;
         this.statistics.receivedBytes += bytes.length;
         this.statistics.lastSeenMs = this.#clock.now();
+        this.#liveness.heard();
         decoder.push(bytes);
         for (let frame = decoder.next(); frame !== undefined; frame = decoder.next()) {
           this.statistics.receivedFrames += 1;
@@ -346,7 +362,7 @@ export class Session {
     serial: number,
   ): void {
     this.statistics.receivedDocuments += entries.length;
-    this.#stir?.();
+    this.#nap.stir();
     // In order: an acknowledgement speaks for everything before it.
     this.#taken = Promise.all([this.#taken, this.#intake.take(entries)]).then(() => {
       this.#writer.send({ type: "ack", serial });
@@ -369,7 +385,8 @@ export class Session {
   /** Tells held changes whose time has come, and compares sums while anything is unsettled. */
   async #keepTime(): Promise<void> {
     while (!this.#abort.signal.aborted) {
-      await this.#nap();
+      this.#liveness.check(this.#writer.window.inFlightBytes > 0);
+      await this.#nap.take(this.isAgreed && !this.#outbox.hasHeld);
       if (this.#abort.signal.aborted) break;
       if (this.isAgreed) this.#acquaintance.agreed(this.#clock.now());
       if (this.#acquaintance.isOutdated) this.#introduce();
@@ -378,23 +395,10 @@ export class Session {
       const isMany = due.length > NAMED_MAX;
       if (isMany) this.#agreement.again();
       else this.#reply(compareMessages(due));
-      const isBusy = this.#isCatchingUp || !this.#outbox.isEmpty || this.#intake.isBusy;
-      const isDue = this.#agreement.isDue(isBusy);
+      const isDue = this.#agreement.isDue(this.#isBusy);
       if (isDue || this.#outbox.takeForgetful()) this.reconcile();
     }
     this.#agreement.end();
     this.#context.claims.drop(this);
-  }
-
-  /** Long while there is nothing to do, so that a node at rest rests; a change ends a long one. */
-  async #nap(): Promise<void> {
-    const isQuiet = this.isAgreed && !this.#outbox.hasHeld;
-    const stirred = new AbortController();
-    this.#stir = isQuiet ? () => stirred.abort() : undefined;
-    const stop = () => stirred.abort();
-    this.#abort.signal.addEventListener("abort", stop, { once: true });
-    await sleep(this.#clock, isQuiet ? QUIET_MS : TICK_MS, stirred.signal);
-    this.#abort.signal.removeEventListener("abort", stop);
-    this.#stir = undefined;
   }
 }

@@ -1,13 +1,20 @@
-// How many bytes may be on their way to one peer, unacknowledged. Small where acknowledgements are slow, so
-// that what is urgent never waits behind much; large where they are fast.
+// How many bytes may be on their way to one peer, unacknowledged: as many as its link carries without a queue. What
+// is urgent waits behind no more than them, on a link of a few kilobytes a second too.
 import type { Clock } from "../base/clock.ts";
+import { STATES_BYTES_TARGET } from "../wire/native.ts";
 
-const BYTES_MIN = 64 * 1024;
-const BYTES_START = 256 * 1024;
+const BYTES_MIN = 8 * 1024;
+const BYTES_START = 16 * 1024;
 const BYTES_MAX = 4 * 1024 * 1024;
-/** Acknowledged sooner: the peer could take more. Later: it is given less. */
+/** The quickest of so many acknowledgements counts: one that was lost on the way and sent again is no queue. */
+const RECENT = 4;
+/** So much later than the quickest of all: nothing queues, there may be more. Beyond the other: less. */
 const FAST_MS = 100;
-const SLOW_MS = 400;
+const SLOW_MS = 300;
+/** The quickest counts for so long: paths change. */
+const QUICKEST_MS = 30_000;
+/** A frame of states is a part of the window, so that it moves on evenly. */
+const FRAME_SHARE = 3;
 
 interface Sent {
   readonly serial: number;
@@ -22,6 +29,10 @@ export class Window {
   #inFlight = 0;
   #serial = 0;
   #lastLagMs = 0;
+  /** Bytes of states per byte of the last frames. */
+  #packing = 1;
+  readonly #recentMs: number[] = [];
+  #quickest = { lagMs: Number.POSITIVE_INFINITY, at: 0 };
 
   constructor(clock: Clock) {
     this.#clock = clock;
@@ -29,6 +40,11 @@ export class Window {
 
   get hasRoom(): boolean {
     return this.#inFlight < this.#size;
+  }
+
+  /** Bytes of states, before they are packed, that the next frame should not exceed by much. */
+  get frameBytes(): number {
+    return Math.min(STATES_BYTES_TARGET, Math.round((this.#size / FRAME_SHARE) * this.#packing));
   }
 
   /** Frames that are not acknowledged. */
@@ -56,7 +72,9 @@ export class Window {
     return this.#serial;
   }
 
-  sent(serial: number, bytes: number): void {
+  /** `statesBytes`: what the frame of `bytes` holds, before it was packed. */
+  sent(serial: number, bytes: number, statesBytes = bytes): void {
+    this.#packing += (Math.max(1, statesBytes / bytes) - this.#packing) / 4;
     this.#sent.push({ serial, bytes, at: this.#clock.monotonic() });
     this.#inFlight += bytes;
   }
@@ -67,8 +85,24 @@ export class Window {
     for (const { bytes, at } of this.#sent.splice(0, index + 1)) {
       this.#inFlight -= bytes;
       this.#lastLagMs = this.#clock.monotonic() - at;
-      if (this.#lastLagMs < FAST_MS) this.#size = Math.min(BYTES_MAX, this.#size + bytes);
-      else if (this.#lastLagMs > SLOW_MS) this.#size = Math.max(BYTES_MIN, this.#size - bytes);
+      this.#adapt(bytes);
     }
+  }
+
+  #adapt(bytes: number): void {
+    const now = this.#clock.monotonic();
+    if (now - this.#quickest.at > QUICKEST_MS) {
+      // What queues by now would count as quick: the queue runs empty first.
+      this.#size = Math.min(this.#size, BYTES_START);
+      this.#quickest = { lagMs: Number.POSITIVE_INFINITY, at: now };
+    }
+    if (this.#lastLagMs <= this.#quickest.lagMs) {
+      this.#quickest = { lagMs: this.#lastLagMs, at: now };
+    }
+    this.#recentMs.push(this.#lastLagMs);
+    if (this.#recentMs.length > RECENT) this.#recentMs.shift();
+    const queuedMs = Math.min(...this.#recentMs) - this.#quickest.lagMs;
+    if (queuedMs < FAST_MS) this.#size = Math.min(BYTES_MAX, this.#size + bytes);
+    else if (queuedMs > SLOW_MS) this.#size = Math.max(BYTES_MIN, this.#size - bytes);
   }
 }

@@ -133,6 +133,6 @@ describe("nodes that meet after a parting", () => {
       expect(carried).toBeLessThan(1.5 * lacking);
       expect(world.failures).toEqual([]);
     },
-    30_000,
+    60_000,
   );
 });

@@ -19,6 +19,8 @@ export interface TappedFrame {
   readonly bytes: number;
   /** Documents whose states, or parts of them, are in it. */
   readonly documents: readonly string[];
+  /** Documents that it compares, asks for, or lists. */
+  readonly named: readonly string[];
 }
 
 const HEADER_BYTES = 7;
@@ -41,6 +43,7 @@ export class FrameTap {
           type: message?.type ?? "hello",
           bytes: HEADER_BYTES + frame.payload.length,
           documents: documentsOf(message),
+          named: namedBy(message),
         });
       }
     });
@@ -82,4 +85,9 @@ export class FrameTap {
 function documentsOf(message: NativeMessage | undefined): string[] {
   if (message?.type === "states") return message.entries.map(({ key }) => key);
   return message?.type === "chunk" ? [message.key] : [];
+}
+
+function namedBy(message: NativeMessage | undefined): string[] {
+  if (message?.type !== "compare" && message?.type !== "leaves") return [];
+  return message.entries.map(({ key }) => key);
 }

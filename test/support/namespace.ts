@@ -38,11 +38,6 @@ export class Namespace implements Disposable {
     ip("-n", this.name, ...args);
   }
 
-  /** `tc` inside of the namespace. */
-  tc(...args: readonly string[]): void {
-    this.read(["tc", ...args]);
-  }
-
   /** What a command inside prints. */
   read(command: readonly string[]): string {
     const { exitCode, stdout, stderr } = Bun.spawnSync(this.command(command));
@@ -72,6 +67,11 @@ export interface CableEnd {
 export function connect(a: CableEnd, b: CableEnd): void {
   const peer = ["peer", "name", b.device, "netns", b.namespace.name];
   ip("-n", a.namespace.name, "link", "add", a.device, "type", "veth", ...peer);
+  plugIn(a, b);
+}
+
+/** Gives two devices that hang together their addresses, and waits until they work. */
+export function plugIn(a: CableEnd, b: CableEnd): void {
   for (const { namespace, device, address } of [a, b]) {
     if (address !== undefined) namespace.ip("address", "add", address, "dev", device);
     namespace.ip("link", "set", device, "up");
@@ -83,7 +83,7 @@ export function connect(a: CableEnd, b: CableEnd): void {
 function waitForCarrier({ namespace, device }: CableEnd): void {
   const endMs = performance.now() + 5000;
   const command = ["ip", "-n", namespace.name, "link", "show", device];
-  while (!Bun.spawnSync(command).stdout.toString().includes("state UP")) {
+  while (!Bun.spawnSync(command).stdout.toString().includes("LOWER_UP")) {
     if (performance.now() > endMs) throw new Error(`${device} has no carrier after 5 s`);
     Bun.sleepSync(10);
   }

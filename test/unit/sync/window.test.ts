@@ -2,6 +2,7 @@
 import { expect, test } from "bun:test";
 import fc from "fast-check";
 import { Window } from "../../../src/sync/window.ts";
+import { STATES_BYTES_TARGET } from "../../../src/wire/native.ts";
 import { VirtualClock } from "../../support/virtual-clock.ts";
 
 const KIB = 1024;
@@ -17,13 +18,13 @@ function fill(window: Window, bytes: number): number[] {
   return serials;
 }
 
-/** Bytes that fit once everything is acknowledged after `delayMs`, `rounds` times. */
-async function sizeAfter(rounds: number, delayMs: number): Promise<number> {
+/** What a link does to full windows, `rounds` times: `lagOf` says how late each is acknowledged. */
+async function sizeAfter(rounds: number, lagOf: (round: number) => number): Promise<number> {
   const clock = new VirtualClock();
   const window = new Window(clock);
   for (let round = 0; round < rounds; round += 1) {
-    const serials = fill(window, 16 * KIB);
-    await clock.advance(delayMs);
+    const serials = fill(window, 4 * KIB);
+    await clock.advance(lagOf(round));
     window.acknowledged(serials.at(-1) ?? 0);
   }
   return fill(window, KIB).length * KIB;
@@ -31,10 +32,10 @@ async function sizeAfter(rounds: number, delayMs: number): Promise<number> {
 
 test("an acknowledgement stands for all that was sent before it", () => {
   const window = new Window(new VirtualClock());
-  const serials = fill(window, 64 * KIB);
+  const serials = fill(window, 4 * KIB);
   expect(serials).toEqual([1, 2, 3, 4]);
   window.acknowledged(3);
-  expect(window.inFlightBytes).toBe(64 * KIB);
+  expect(window.inFlightBytes).toBe(4 * KIB);
   window.acknowledged(4);
   expect(window.inFlightBytes).toBe(0);
   expect(window.hasRoom).toBe(true);
@@ -51,14 +52,95 @@ test("a serial that was never sent, or was acknowledged already, acknowledges no
   expect(window.inFlightBytes).toBe(before);
 });
 
-test("quick acknowledgements let it grow to 4 MiB and no further", async () => {
-  expect(await sizeAfter(1, 1)).toBeGreaterThan(256 * KIB);
-  expect(await sizeAfter(50, 1)).toBe(4096 * KIB);
+test.each([1, 600])(
+  "acknowledgements that all take %i ms let it grow to 4 MiB and no further",
+  async (ms) => {
+    expect(await sizeAfter(0, () => ms)).toBe(16 * KIB);
+    expect(await sizeAfter(1, () => ms)).toBe(32 * KIB);
+    expect(await sizeAfter(2, () => ms)).toBe(64 * KIB);
+    expect(await sizeAfter(50, () => ms)).toBe(4096 * KIB);
+  },
+);
+
+/** A link that carries so many bytes a ms, for a minute of full windows; returns the lags of the last ten seconds. */
+async function lagsOn(
+  bytesPerMs: number,
+  latencyMs: number,
+): Promise<{ lags: number[]; carried: number }> {
+  const clock = new VirtualClock();
+  const window = new Window(clock);
+  const frames: { serial: number; at: number }[] = [];
+  const lags: number[] = [];
+  let freeAt = 0;
+  let carried = 0;
+  for (let now = 0; now < 60_000; now = clock.monotonic()) {
+    while (window.hasRoom) {
+      const bytes = window.frameBytes;
+      freeAt = Math.max(freeAt, now) + bytes / bytesPerMs;
+      frames.push({ serial: window.nextSerial(), at: freeAt + latencyMs });
+      window.sent(frames.at(-1)?.serial ?? 0, bytes);
+      carried += bytes;
+    }
+    const next = frames.shift();
+    if (next === undefined) throw new Error("nothing is on its way");
+    await clock.advance(Math.max(0, next.at - now));
+    window.acknowledged(next.serial);
+    if (now > 50_000) lags.push(window.lastLagMs);
+  }
+  return { lags, carried };
+}
+
+test.each([
+  // 64 and 256 kbit/s, by satellite; 10 Mbit/s.
+  [8, 600, 3_600],
+  [32, 600, 1_500],
+  [1_250, 40, 600],
+])(
+  "at %i bytes a ms the link is full and its queue short (latency %i ms)",
+  async (rate, latency, most) => {
+    const { lags, carried } = await lagsOn(rate, latency);
+    expect(Math.max(...lags)).toBeLessThan(most);
+    expect(carried).toBeGreaterThan(0.7 * rate * 60_000);
+  },
+);
+
+test("losses are no queue: one quick acknowledgement in four keeps it open", async () => {
+  const clock = new VirtualClock();
+  const window = new Window(clock);
+  for (let n = 0; n < 3_000; n += 1) {
+    const serial = window.nextSerial();
+    window.sent(serial, 4 * KIB);
+    await clock.advance(n % 4 === 0 ? 100 : 1_000);
+    window.acknowledged(serial);
+  }
+  expect(fill(window, KIB).length).toBe(4096);
 });
 
-test("slow acknowledgements shrink it to 64 KiB and no further", async () => {
-  expect(await sizeAfter(1, 1000)).toBeLessThan(256 * KIB);
-  expect(await sizeAfter(50, 1000)).toBe(64 * KIB);
+test("acknowledgements that come ever later shrink it to 8 KiB and no further", async () => {
+  const clock = new VirtualClock();
+  const window = new Window(clock);
+  for (let n = 0; n < 20; n += 1) {
+    const serial = window.nextSerial();
+    window.sent(serial, 4 * KIB);
+    await clock.advance(100 + 400 * Math.min(n, 2));
+    window.acknowledged(serial);
+  }
+  expect(fill(window, KIB).length).toBe(8);
+});
+
+test("a path that has become longer for good counts as quick after half a minute", async () => {
+  const moved = (round: number) => (round < 3 ? 10 : 900);
+  expect(await sizeAfter(30, moved)).toBe(8 * KIB);
+  expect(await sizeAfter(60, moved)).toBeGreaterThan(1024 * KIB);
+});
+
+test("a frame is a third of the window, and more where it is packed", () => {
+  const window = new Window(new VirtualClock());
+  expect(window.frameBytes).toBe(Math.round((16 * KIB) / 3));
+  for (let n = 0; n < 20; n += 1) window.sent(window.nextSerial(), 1_000, 4_000);
+  expect(window.frameBytes).toBeGreaterThan(20 * KIB);
+  for (let n = 0; n < 20; n += 1) window.sent(window.nextSerial(), 1_000, 40_000);
+  expect(window.frameBytes).toBe(STATES_BYTES_TARGET);
 });
 
 test("the lag is that of the newest acknowledged frame", async () => {
