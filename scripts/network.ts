@@ -2,14 +2,18 @@
 import { parseArgs } from "node:util";
 import { namespacesMissing } from "../test/support/namespace.ts";
 import { loadAverage, machine } from "./bench/processes.ts";
+import { ADDRESS_CHANGE } from "./network/address-change.ts";
+import { FLAPS } from "./network/flaps.ts";
 import { PARTITION } from "./network/partition.ts";
 import { isGood } from "./network/scenario.ts";
+import { SLOW_LINK } from "./network/slow-link.ts";
+import { URGENT } from "./network/urgent.ts";
 import { exitOnSignals } from "./support/at-exit.ts";
 import { findAddon, hostTarget } from "./support/build-targets.ts";
 import { ensureExecutable, meshNodePath } from "./support/executable.ts";
 import { printNumber } from "./support/percentiles.ts";
 
-const SCENARIOS = [PARTITION];
+const SCENARIOS = [PARTITION, SLOW_LINK, URGENT, FLAPS, ADDRESS_CHANGE];
 
 const USAGE = `usage: bun run network [--short] [NAME…]
 

@@ -33,7 +33,7 @@ export interface Counters {
 /** One machine with one interface, and mostly one node. */
 export class Host {
   readonly name: string;
-  readonly address: string;
+  address: string;
   readonly namespace: Namespace;
   readonly port: string;
   readonly #lab: Lab;
@@ -107,6 +107,14 @@ export class Host {
   async degrade(quality: WireQuality): Promise<void> {
     if (this.#wire === undefined) throw new Error(`${this.name} has an ordinary cable`);
     await this.#wire.degrade(quality);
+  }
+
+  /** Takes another address of the network, and gives up the one that it had. */
+  moveTo(address: string): void {
+    // In this order: with the first address of a network the kernel drops the later ones.
+    this.namespace.ip("address", "del", `${this.address}/24`, "dev", DEVICE);
+    this.namespace.ip("address", "add", `${address}/24`, "dev", DEVICE);
+    this.address = address;
   }
 
   /** Pulls its cable out of the switch, or puts it back. */

@@ -35,7 +35,8 @@ async function run({ executable, isFull, told }: ScenarioOptions): Promise<Figur
         what: `${collection}: bytes on all links / Automerge changes that were lacking`,
         value: bytes / lacking,
         unit: "",
-        most: BYTES_RATIO_MAX,
+        // Handshakes and comparisons count in a short run.
+        most: isFull ? BYTES_RATIO_MAX : 2 * BYTES_RATIO_MAX,
       },
     );
   }
