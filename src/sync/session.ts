@@ -30,6 +30,7 @@ import { newStatistics, type SessionStatistics } from "./statistics.ts";
 const log = getLog("peat_mesh::storage::automerge_sync");
 
 const READ_BYTES_MAX = 64 * 1024;
+const PEER_FAULTS: readonly string[] = ["wire_invalid", "invalid_argument"];
 const STREAM_END_MS = 1_000;
 const DRAIN_POLL_MS = 5;
 /** How long more is waited for, after a peer has said that more follows. */
@@ -270,14 +271,9 @@ export class Session {
   /** The one place where what a peer did ends its link; a link that died has its own words. */
   #failed(error: unknown): void {
     if (this.#abort.signal.aborted) return;
-    if (
-      error instanceof Fault &&
-      (error.code === "wire_invalid" || error.code === "invalid_argument")
-    ) {
-      log.warn("Peer broke the protocol; closing its connection", {
-        peer: this.name,
-        cause: error.message,
-      });
+    if (error instanceof Fault && PEER_FAULTS.includes(error.code)) {
+      const { message: cause } = error;
+      log.warn("Peer broke the protocol; closing its connection", { peer: this.name, cause });
       this.close(CLOSE.protocol);
       return;
     }
