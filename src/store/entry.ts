@@ -70,8 +70,9 @@ export function isTooOld(row: Row, now: number): boolean {
 /** `due` of what was set aside as an orphan. */
 export const SET_ASIDE = 0;
 
-export function isSetAside({ isHidden, due }: Entry): boolean {
-  return isHidden && due === SET_ASIDE;
+export function isSetAside(of: Entry | Row): boolean {
+  const isHidden = "hidden" in of ? of.hidden : of.isHidden;
+  return isHidden && of.due === SET_ASIDE;
 }
 
 /** Whether callers on this node see a document. */

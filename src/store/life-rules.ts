@@ -83,19 +83,19 @@ export class LifeRules {
     return !this.#options.database.aside.has("damaged", entry.key);
   }
 
-  /** Whether a state is too old to be taken. Of a history, once it is loaded and `changedAt` is known. */
-  isExpired(key: string, state: State, changedAt?: number): boolean {
-    if (state.form === "deleted") return false;
-    if (state.form === "history" && changedAt === undefined) return false;
-    const newestAt = newestIn(state, changedAt);
-    return this.#isPast(dueAt(this.#options.policies, { key, isDeleted: false, newestAt }));
+  /**
+   * Whether a state has had its time so long ago that no sums count it any more. Of a history, once it is loaded
+   * and `changedAt` is known.
+   */
+  isBygone(key: string, state: State, changedAt?: number): boolean {
+    const due = this.#dueOf(key, state, changedAt);
+    return due !== undefined && due <= horizonAt(this.#options.stamper.nowMs());
   }
 
-  /** Whether a tombstone has had its time, so that a stub says as much and no sums count it. */
-  isLetGo(key: string, state: State): boolean {
-    if (state.form !== "deleted") return false;
-    const due = dueAt(this.#options.policies, { key, isDeleted: true, newestAt: newestIn(state) });
-    return due !== undefined && due <= horizonAt(this.#options.stamper.nowMs());
+  #dueOf(key: string, state: State, changedAt: number | undefined): number | undefined {
+    if (state.form === "history" && changedAt === undefined) return undefined;
+    const newestAt = newestIn(state, changedAt);
+    return dueAt(this.#options.policies, { key, isDeleted: state.form === "deleted", newestAt });
   }
 
   /**
@@ -104,13 +104,14 @@ export class LifeRules {
    */
   isForgotten({ key, state, isHidden }: Entry, theirs: State): boolean {
     if (!isHidden || state === undefined || theirs.life !== state.life) return false;
-    if (theirs.form !== state.form || this.isExpired(key, theirs)) return false;
+    if (theirs.form !== state.form || this.#isPast(this.#dueOf(key, theirs, undefined)))
+      return false;
     if (theirs.form !== "history") return true;
     // Changes that continue ours need ours.
     const alone = HistoryDocument.load(theirs.chunks, NO_START);
     if (alone === undefined) return false;
-    const isExpired = this.isExpired(key, theirs, alone.changedAt());
+    const due = this.#dueOf(key, theirs, alone.changedAt());
     alone.free();
-    return !isExpired;
+    return !this.#isPast(due);
   }
 }

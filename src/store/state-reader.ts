@@ -2,6 +2,7 @@
 import type { CrdtCache } from "./crdt-cache.ts";
 import type { Database, Row } from "./database.ts";
 import type { DocumentKey } from "./document-key.ts";
+import { isSetAside } from "./entry.ts";
 import type { HistoryDocument } from "./history.ts";
 import { decodeState, encodeState, type StateHash } from "./state.ts";
 
@@ -33,8 +34,8 @@ export class StateReader {
   ): { bytes: Uint8Array; hash: StateHash } | undefined {
     const row = this.#options.row(key);
     if (row === undefined) return this.#options.database.stubs.stateOf(key);
-    // What is too old for us, or set aside, is not offered.
-    if (row.hidden) return undefined;
+    // What is set aside is not offered.
+    if (isSetAside(row)) return undefined;
     const { state: whole, hash } = row;
     if (heads.length === 0) return { bytes: whole, hash };
     const document = this.history(key, row);

@@ -10,7 +10,7 @@ import { Damage } from "./damage.ts";
 import { Database, isDamaged, type Leaf, type Row } from "./database.ts";
 import { DeletionMemory } from "./deletion-memory.ts";
 import type { DocumentKey } from "./document-key.ts";
-import { isTooOld, toRow } from "./entry.ts";
+import { isSetAside, isTooOld, toRow } from "./entry.ts";
 import { applyPolicies, Expiry } from "./expiry.ts";
 import {
   Feed,
@@ -226,7 +226,7 @@ export class Store {
 
   hashOf(key: DocumentKey): StateHash | undefined {
     const row = this.#row(key);
-    return row === undefined || row.hidden ? undefined : row.hash;
+    return row === undefined || isSetAside(row) ? undefined : row.hash;
   }
 
   /** Heads of a stored history, to be told to a peer that is to send the rest; undefined for other kinds. */

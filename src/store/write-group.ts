@@ -225,10 +225,9 @@ export class WriteGroup {
       this.#checkClock(theirs, origin);
     }
     const isSameLife = entry.isStub && entry.state?.life === theirs.life;
-    if (isSameLife && this.#rules.isLetGo(entry.key, theirs)) return { kind: "equal" };
+    if (isSameLife && this.#rules.isBygone(entry.key, theirs)) return { kind: "equal" };
     if (this.#rules.isOrphan(entry, theirs, incoming.suspectUntil)) return { kind: "orphan" };
-    if (entry.state === undefined && this.#rules.isExpired(entry.key, theirs))
-      return { kind: "expired" };
+    if (entry.state === undefined && this.#isRefused(entry, theirs)) return { kind: "expired" };
     const isForgotten = this.#rules.isForgotten(entry, theirs);
     if (isForgotten) this.#context.cache.forget(entry.key);
     // Two nodes may have ended one life at different times. A tombstone that is younger than the one our stub was
@@ -246,6 +245,11 @@ export class WriteGroup {
     return { kind: entry.hash === incoming.hash ? "equal" : "ahead" };
   }
 
+  /** A tombstone is taken at any age: it says that something is gone. */
+  #isRefused({ key }: Entry, state: State, changedAt?: number): boolean {
+    return state.form !== "deleted" && this.#rules.isBygone(key, state, changedAt);
+  }
+
   /** Undefined when it is joined. */
   #mergeHistory(
     entry: Entry,
@@ -259,7 +263,7 @@ export class WriteGroup {
     const hash = hashHistory(joined, document.heads());
     if (hash === entry.hash && !isSetAside(entry)) return undefined;
     const changedAt = document.changedAt();
-    if (entry.state === undefined && this.#rules.isExpired(entry.key, joined, changedAt)) {
+    if (entry.state === undefined && this.#isRefused(entry, joined, changedAt)) {
       cache.discard(entry.key);
       return { kind: "expired" };
     }

@@ -6,6 +6,9 @@ import { formation, orphansOf } from "./aging.ts";
 
 const SEEDS = process.env["PEAT_TEST_FULL"] === "1" ? 200 : 6;
 
+/** 67: of two deletes of one life the later one met a stub of the earlier one, and was not counted there. */
+const KEPT_SEEDS = [67];
+
 const COLLECTIONS = ["tracks", "notes", "alerts", "beacons"];
 const NAMES = COLLECTIONS.flatMap((name) => [0, 1, 2].map((n) => `${name}:${n}`));
 
@@ -53,7 +56,8 @@ async function scenario(seed: number): Promise<string[]> {
 
 test(`whatever happens in ${SEEDS} formations whose documents age: equal, silent, nothing lost or back`, async () => {
   const failures: string[] = [];
-  for (let seed = 1; seed <= SEEDS; seed += 1) {
+  const seeds = Array.from({ length: SEEDS }, (_, index) => index + 1);
+  for (const seed of [...KEPT_SEEDS, ...seeds]) {
     for (const complaint of await scenario(seed)) failures.push(`seed ${seed}: ${complaint}`);
   }
   expect(failures).toEqual([]);

@@ -153,3 +153,23 @@ export async function toldBy(feed: Subscription): Promise<string[]> {
   }
   return told;
 }
+
+/** The code of the fault that a write ends with, or "done". */
+export async function codeOf(write: Promise<unknown>): Promise<string> {
+  return await write.then(
+    () => "done",
+    (error: unknown) => (error instanceof Fault ? error.code : `not a fault: ${error}`),
+  );
+}
+
+/** Contents that are kept, by key. */
+export function kept({ store }: AgingStore, why: "deleted" | "orphan" = "deleted") {
+  return store.contents
+    .list({ why, limit: 100, after: 0 })
+    .map(({ key: name, id }) => `${name} ${store.contents.read(id)}`);
+}
+
+/** Number of the first of them. */
+export function idOf({ store }: AgingStore, why: "deleted" | "orphan" = "deleted"): number {
+  return store.contents.list({ why, limit: 1, after: 0 })[0]?.id ?? -1;
+}

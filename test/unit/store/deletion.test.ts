@@ -1,9 +1,16 @@
 // What deleting means by collection, and for how long a deletion is remembered.
 import { describe, expect, test } from "bun:test";
-import { Fault } from "../../../src/base/faults.ts";
 import { ROOT } from "../../../src/store/sums.ts";
-import { AgingStore, DAY_MS, HOUR_MS, MINUTE_MS, toldBy } from "../../support/aging-store.ts";
-import { key } from "../../support/memory-store.ts";
+import {
+  AgingStore,
+  codeOf,
+  DAY_MS,
+  HOUR_MS,
+  idOf,
+  kept,
+  MINUTE_MS,
+  toldBy,
+} from "../../support/aging-store.ts";
 import { VirtualClock } from "../../support/virtual-clock.ts";
 
 /** Of tracks, by the built-in policy. */
@@ -23,24 +30,6 @@ function world(choices = {}) {
     b[Symbol.dispose]();
   };
   return { clock, a, b, [Symbol.dispose]: dispose };
-}
-
-async function codeOf(write: Promise<unknown>): Promise<string> {
-  return await write.then(
-    () => "done",
-    (error: unknown) => (error instanceof Fault ? error.code : `not a fault: ${error}`),
-  );
-}
-
-/** Contents that are kept, by key. */
-function kept({ store }: AgingStore, why: "deleted" | "orphan" = "deleted") {
-  return store.contents
-    .list({ why, limit: 100, after: 0 })
-    .map(({ key: name, id }) => `${name} ${store.contents.read(id)}`);
-}
-
-function idOf({ store }: AgingStore, why: "deleted" | "orphan" = "deleted"): number {
-  return store.contents.list({ why, limit: 1, after: 0 })[0]?.id ?? -1;
 }
 
 describe("in an immutable collection", () => {
@@ -232,6 +221,25 @@ describe("a stub", () => {
     expect(it.a.store.sum(ROOT)).toEqual(it.b.store.sum(ROOT));
   });
 
+  test("becomes a tombstone again when a peer deleted the same life later: that one is counted", async () => {
+    const clock = new VirtualClock();
+    using a = new AgingStore({ clock });
+    using b = new AgingStore({ clock });
+    await a.put("tracks:1", { x: 1 });
+    await b.take(a.sent("tracks:1"));
+    await a.remove("tracks:1");
+    await clock.advance(TOMBSTONE_MS + MINUTE_MS);
+    expect(a.collect().tombstones).toBe(1);
+    await b.remove("tracks:1");
+    expect(await a.take(b.sent("tracks:1"))).toBe("equal");
+    expect(a.store.sum(ROOT)).toEqual(b.store.sum(ROOT));
+    expect(a.store.sum(ROOT).count).toBe(1);
+    await clock.advance(TOMBSTONE_MS + MINUTE_MS);
+    expect(a.collect().tombstones).toBe(1);
+    expect(await a.take(b.sent("tracks:1"))).toBe("equal");
+    expect(a.store.summary().tombstones).toBe(0);
+  });
+
   test("is what a new document comes after: it beats the peers' tombstones", async () => {
     using it = await withStub();
     await it.b.take(it.tombstone);
@@ -289,109 +297,4 @@ describe("a stub", () => {
     b.collect();
     expect(await b.take(alive)).toBe("ahead");
   });
-});
-
-describe("a document of a node that was away for too long", () => {
-  const LONG_AGO = { until: 0 };
-
-  async function withOrphan(name = "notes:1") {
-    const it = world();
-    await it.a.put(name, { x: 1 });
-    LONG_AGO.until = it.clock.now();
-    await it.clock.advance(HOUR_MS);
-    return it;
-  }
-
-  test("is not taken by who has neither it nor a memory of it", async () => {
-    using it = await withOrphan();
-    expect(await it.b.take(it.a.sent("notes:1"), LONG_AGO.until)).toBe("orphan");
-    expect(it.b.store.summary()).toMatchObject({ documents: 0, tombstones: 0 });
-  });
-
-  test("is taken by who has lost it to the disk only", async () => {
-    using it = await withOrphan();
-    await it.b.take(it.a.sent("notes:1"));
-    it.b.tamper("UPDATE documents SET hash = 'x'");
-    expect(it.b.read("notes:1")).toBeUndefined();
-    await it.clock.advance(1);
-    expect(it.b.store.contents.count("damaged")).toBe(1);
-    expect(await it.b.take(it.a.sent("notes:1"), LONG_AGO.until)).toBe("equal");
-    expect(it.b.read("notes:1")).toBe('{"x":1}');
-    const [{ id } = { id: -1 }] = it.b.store.contents.list({ why: "damaged", limit: 1, after: 0 });
-    expect(await codeOf(it.b.restore(id))).toBe("conflict");
-  });
-
-  test("is taken if its life began later, or if it is known", async () => {
-    using it = await withOrphan();
-    await it.a.put("notes:2", { x: 2 });
-    expect(await it.b.take(it.a.sent("notes:2"), LONG_AGO.until)).toBe("equal");
-    await it.b.take(it.a.sent("notes:1"));
-    await it.a.patch("notes:1", { y: 2 });
-    expect(await it.b.take(it.a.sent("notes:1"), LONG_AGO.until)).toBe("equal");
-    expect(it.b.read("notes:1")).toBe('{"x":1,"y":2}');
-  });
-
-  test("is set aside once: not served, not in the sums, and told to be gone", async () => {
-    using it = await withOrphan();
-    const { hash } = it.a.sent("notes:1");
-    const feed = it.a.store.subscribe({ capacity: 10 });
-    const { revision } = it.a.store;
-    const told = [{ key: key("notes:1"), hash }];
-    expect(it.a.store.setAside(told, LONG_AGO.until)).toBe(1);
-    expect(it.a.store.setAside(told, LONG_AGO.until)).toBe(0);
-    expect(await toldBy(feed)).toEqual(["notes:1 null"]);
-    expect(it.a.read("notes:1")).toBeUndefined();
-    expect(it.a.store.summary()).toMatchObject({ documents: 0, tombstones: 0 });
-    expect(it.a.store.sum(ROOT).count).toBe(0);
-    expect(it.a.store.hashOf(key("notes:1"))).toBeUndefined();
-    expect(it.a.store.stateFor(key("notes:1"))).toBeUndefined();
-    expect(it.a.store.revision).toBeGreaterThan(revision);
-    it.a.restart();
-    expect(it.a.read("notes:1")).toBeUndefined();
-    expect(kept(it.a, "orphan")).toEqual(['notes:1 {"x":1}']);
-    await it.clock.advance(HOUR_MS);
-    expect(it.a.collect()).toEqual({ tombstones: 0, documents: 1 });
-    expect(kept(it.a, "orphan")).toEqual(['notes:1 {"x":1}']);
-  });
-
-  test("is left alone when it was written since it was offered, or when its life is younger", async () => {
-    using it = await withOrphan();
-    const { hash } = it.a.sent("notes:1");
-    await it.a.patch("notes:1", { y: 2 });
-    expect(it.a.store.setAside([{ key: key("notes:1"), hash }], LONG_AGO.until)).toBe(0);
-    await it.a.put("notes:2", { x: 2 });
-    const young = it.a.sent("notes:2");
-    expect(it.a.store.setAside([young], LONG_AGO.until)).toBe(0);
-    expect(it.a.store.count("notes")).toBe(2);
-  });
-
-  for (const when of ["at once", "after it was dropped"]) {
-    test(`comes back by an explicit command, ${when}`, async () => {
-      using it = await withOrphan();
-      it.a.store.setAside([it.a.sent("notes:1")], LONG_AGO.until);
-      if (when !== "at once") {
-        await it.clock.advance(HOUR_MS);
-        it.a.collect();
-      }
-      expect((await it.a.restore(idOf(it.a, "orphan"))).outcome).toBe("created");
-      expect(it.a.read("notes:1")).toBe('{"x":1}');
-      expect(kept(it.a, "orphan")).toEqual([]);
-      expect(it.a.store.sum(ROOT).count).toBe(1);
-      expect(await it.b.take(it.a.sent("notes:1"))).toBe("equal");
-    });
-  }
-
-  for (const name of ["notes:1", "tracks:1"]) {
-    test(`comes back from a peer that has it after all: ${name}`, async () => {
-      using it = await withOrphan(name);
-      const offered = it.a.sent(name);
-      await it.b.take(offered);
-      it.a.store.setAside([offered], LONG_AGO.until);
-      expect(it.a.read(name)).toBeUndefined();
-      expect(await it.a.take(it.b.sent(name))).toBe("equal");
-      expect(it.a.read(name)).toBe('{"x":1}');
-      expect(kept(it.a, "orphan")).toEqual([]);
-      expect(it.a.store.summary().rootHash).toBe(it.b.store.summary().rootHash);
-    });
-  }
 });

@@ -129,7 +129,7 @@ for (const [collection, lateMs] of [
       using it = world(2);
       await it.a.put(name, { x: 1 });
       const old = it.a.sent(name);
-      await it.clock.advance(TTL_MS + 1000);
+      await it.clock.advance(TTL_MS + 2 * MINUTE_MS);
       const feed = it.b.store.subscribe({ capacity: 10 });
       expect(await it.b.take(old)).toBe("expired");
       expect(await toldBy(feed)).toEqual([]);
@@ -137,6 +137,24 @@ for (const [collection, lateMs] of [
       await it.a.put(name, { x: 1 });
       expect(await it.b.take(it.a.sent(name))).toBe("equal");
       expect(it.b.read(name)).toBe('{"x":1}');
+    });
+
+    test("is taken, but not shown, as long as peers still count it in their sums", async () => {
+      using it = world(2);
+      // Between two whole minutes: it has its time after the one, and leaves the sums with the next.
+      await it.clock.advance(30_000);
+      await it.a.put(name, { x: 1 });
+      await it.clock.advance(TTL_MS + 2_000);
+      expect(it.a.read(name)).toBeUndefined();
+      expect(it.a.store.sum(ROOT).count).toBe(1);
+      const feed = it.b.store.subscribe({ capacity: 10 });
+      expect(await it.b.take(it.a.sent(name))).toBe("equal");
+      expect(await toldBy(feed)).toEqual([]);
+      expect(it.b.read(name)).toBeUndefined();
+      expect(it.b.store.summary()).toMatchObject({ documents: 0, tombstones: 0 });
+      expect(it.b.store.sum(ROOT)).toEqual(it.a.store.sum(ROOT));
+      await it.clock.advance(MINUTE_MS);
+      expect(it.b.store.sum(ROOT).count).toBe(0);
     });
 
     test("begins anew when it is patched after its time: nothing of the old one returns", async () => {
