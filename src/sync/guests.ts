@@ -1,7 +1,7 @@
 // All guests: older nodes of the formation, let in by what discovery knows of them or by what they can prove; at
 // most two nodes of ours dial each, and every one of them waits after a connection has ended, because the older
 // node takes the end of an old connection for the end of the new one (F5).
-import type { Clock } from "../base/clock.ts";
+import { type Clock, within } from "../base/clock.ts";
 import { Fault, messageOf } from "../base/faults.ts";
 import { getLog } from "../base/log.ts";
 import type { Formation } from "../identity/formation.ts";
@@ -17,6 +17,9 @@ const connectorLog = getLog("peat_mesh::peer_connector");
 
 /** Nodes of ours that dial one guest. */
 const GATEWAYS_MAX = 2;
+/** How long a stranger may take to begin. */
+const STRANGER_MS = 10_000;
+const LATE = Symbol("late");
 /** The others look after it when nobody seems to serve it for so long. */
 const STAND_IN_MS = 30_000;
 const REVIEW_MS = 5_000;
@@ -183,7 +186,10 @@ export class Guests {
     if (link.direction === "outgoing") {
       throw new Fault("peer_refused", "its id was neither configured nor derives from its name");
     }
-    const stream = await link.acceptStream();
+    const stream = await within(clock, STRANGER_MS, link.acceptStream(), LATE);
+    if (stream === LATE) {
+      throw new Fault("peer_refused", `said nothing for ${STRANGER_MS / 1000} s`);
+    }
     if (stream === undefined) throw new Fault("peer_refused", "left without a word");
     const keys = formation.hmacKeys(FORMATION_ID);
     if ((await askForProof(stream, { keys, random: randomBytes, clock })) !== undefined) {

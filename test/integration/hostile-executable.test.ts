@@ -7,7 +7,6 @@ import { findAddon, hostTarget } from "../../scripts/support/build-targets.ts";
 import { ensureExecutable, meshNodePath } from "../../scripts/support/executable.ts";
 
 const CONNECTIONS = 1000;
-const UNPROVED_MAX = 64;
 const KEPT_MB_MAX = 10;
 
 beforeAll(async () => {
@@ -23,7 +22,8 @@ test("a thousand hostile connections leave neither memory taken nor the log floo
   console.log(printResult(result));
   expect(result.connections).toBe(CONNECTIONS);
   const silence = result.phases.find(({ attack }) => attack === SILENCE);
-  expect(silence?.refused).toBe((silence?.connections ?? 0) - UNPROVED_MAX);
+  // Each that comes later takes the place of an older one: nobody is turned away at the door, and none stays.
+  expect(silence?.refused).toBe(0);
   expect(result.visibleMs.during.length).toBeGreaterThan(100);
   expect(result.residentMb.after - result.residentMb.before).toBeLessThan(KEPT_MB_MAX);
   expect(result.logLines.length).toBeGreaterThan(0);

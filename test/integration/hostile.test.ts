@@ -59,7 +59,7 @@ describe("a stranger that comes with", () => {
     "a valid hello of another secret": /but its id is of another secret/,
     "90 streams of 1 MiB": /cause=./,
     "90 one-way streams of 1 MiB": /cause=./,
-    "the older protocol": /known protocol/,
+    "the older protocol": /said nothing for 10 s/,
   };
 
   test.each(ATTACKS.filter(({ name }) => name !== SILENCE).map((attack) => [attack.name, attack]))(
@@ -74,7 +74,9 @@ describe("a stranger that comes with", () => {
         stranger.drop(connection);
       });
       await attacking.catch(() => undefined);
-      expect(performance.now() - sinceMs).toBeLessThan(5000);
+      // An older node may wait to be asked: it has as long as anybody who says nothing.
+      const limitMs = name === "the older protocol" ? 13_000 : 5_000;
+      expect(performance.now() - sinceMs).toBeLessThan(limitMs);
       const line = await it.log.shows("WARN", "Connection refused", "address=127.0.0.1");
       expect(line).toMatch(reasons[name] ?? /a reason that the table knows/);
       expect(it.a.coordinator.sessions.length).toBe(1);
