@@ -1,5 +1,6 @@
 // Somebody who speaks QUIC to a node, but not as a node would: raw endpoints of the transport, and the bytes by
 // which a member greets.
+
 import {
   type BiStream,
   type Connection,
@@ -10,6 +11,11 @@ import {
 } from "@number0/iroh";
 import type { Formation } from "../../src/identity/formation.ts";
 import { type EndpointId, endpointIdBytes, parseNodeName } from "../../src/identity/peer.ts";
+import {
+  CollectionPolicies,
+  fingerprintOf,
+  NO_CHOICES,
+} from "../../src/store/collection-policies.ts";
 import { encodeFrame } from "../../src/wire/frame.ts";
 import { ALPN_NATIVE, encodeHello, FRAME_HELLO_TYPE } from "../../src/wire/hello.ts";
 
@@ -103,7 +109,7 @@ const START = "5".repeat(32);
 
 /** A hello's frame; the name may be any text. */
 export function helloFrame(name: string, start = START): Uint8Array {
-  const policies = "0".repeat(32);
+  const policies = fingerprintOf(new CollectionPolicies(NO_CHOICES));
   const payload = encodeHello({ name, version: "9.9.9", start, policies, features: 0 });
   return encodeFrame({ key: "", type: FRAME_HELLO_TYPE, payload });
 }
