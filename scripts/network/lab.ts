@@ -8,12 +8,11 @@ import { join } from "node:path";
 import { connect, Namespace } from "../../test/support/namespace.ts";
 import { Wire } from "../../test/support/wire.ts";
 import { atExit } from "../support/at-exit.ts";
-import { NodeProcess } from "../support/node-process.ts";
+import type { NodeProcess } from "../support/node-process.ts";
 import { waitFor } from "../support/waiting.ts";
+import { IROH_PORT, Seat } from "./seat.ts";
 import type { WireQuality } from "./wire.ts";
 
-const IROH_PORT = 11204;
-const BROKER_PORT = 8081;
 const SWITCHES = ["switch0", "switch1"] as const;
 const DEVICE = "eth0";
 
@@ -33,67 +32,42 @@ export interface Counters {
 /** One machine with one interface, and mostly one node. */
 export class Host {
   readonly name: string;
-  address: string;
-  readonly namespace: Namespace;
+  readonly seat: Seat;
   readonly port: string;
   readonly #lab: Lab;
-  readonly #door: string;
-  readonly #doorProcess: Bun.Subprocess;
   readonly #wire: Wire | undefined;
-  #node: NodeProcess | undefined;
+  #address: string;
 
-  constructor(
-    lab: Lab,
-    place: { name: string; index: number; namespace: Namespace; wire: Wire | undefined },
-  ) {
+  constructor(lab: Lab, place: { seat: Seat; index: number; wire: Wire | undefined }) {
     this.#lab = lab;
-    this.#wire = place.wire;
-    this.name = place.name;
-    this.address = `10.77.0.${place.index + 1}`;
+    this.seat = place.seat;
+    this.name = place.seat.name;
+    this.#address = addressOf(place.index);
     this.port = `port${place.index}`;
-    this.namespace = place.namespace;
-    this.#door = join(lab.folder, `${place.name}.sock`);
-    const command = [process.execPath, join(import.meta.dirname, "door.ts")];
-    const arguments_ = [this.#door, String(BROKER_PORT)];
-    this.#doorProcess = Bun.spawn(this.namespace.command([...command, ...arguments_]), {
-      stdin: "ignore",
-      stdout: "ignore",
-      stderr: "inherit",
-    });
-    this.#doorProcess.exited.finally(atExit(() => this.#doorProcess.kill("SIGKILL")));
+    this.#wire = place.wire;
+  }
+
+  get address(): string {
+    return this.#address;
+  }
+
+  get namespace(): Namespace {
+    return this.seat.namespace;
   }
 
   get node(): NodeProcess {
-    if (this.#node === undefined) throw new Error(`no node runs on ${this.name}`);
-    return this.#node;
+    return this.seat.node;
   }
 
-  get isRunning(): boolean {
-    return this.#node !== undefined;
-  }
-
-  /** Starts the node, on the data it left if it ran before; it looks for all other hosts unless `settings` say else. */
-  async start(settings: Readonly<Record<string, string>> = {}): Promise<NodeProcess> {
+  /** Starts the node; it looks for all other hosts unless `settings` say else. */
+  start(settings: Readonly<Record<string, string>> = {}): Promise<NodeProcess> {
     const others = this.#lab.hosts.filter((host) => host !== this);
-    this.#node = await NodeProcess.start({
-      executable: this.#lab.executable,
-      name: this.name,
-      secretFile: this.#lab.secretFile,
-      dataDir: join(this.#lab.folder, this.name),
-      brokerPort: BROKER_PORT,
-      irohPort: IROH_PORT,
-      peers: others.map((host) => `${host.name}@${host.address}:${IROH_PORT}`),
-      logFilter: this.#lab.logFilter,
-      place: { command: this.namespace.command([]), door: this.#door },
-      env: { PEAT_IROH_BIND_ADDR: "0.0.0.0", ...settings },
-    });
-    return this.#node;
+    const peers = others.map((host) => `${host.name}@${host.address}:${IROH_PORT}`);
+    return this.seat.start(peers, settings);
   }
 
-  async stop(): Promise<void> {
-    const node = this.#node;
-    this.#node = undefined;
-    await node?.stop();
+  stop(): Promise<void> {
+    return this.seat.stop();
   }
 
   /** What its interface has counted, frames with all their headers. */
@@ -112,9 +86,9 @@ export class Host {
   /** Takes another address of the network, and gives up the one that it had. */
   moveTo(address: string): void {
     // In this order: with the first address of a network the kernel drops the later ones.
-    this.namespace.ip("address", "del", `${this.address}/24`, "dev", DEVICE);
+    this.namespace.ip("address", "del", `${this.#address}/24`, "dev", DEVICE);
     this.namespace.ip("address", "add", `${address}/24`, "dev", DEVICE);
-    this.address = address;
+    this.#address = address;
   }
 
   /** Pulls its cable out of the switch, or puts it back. */
@@ -123,11 +97,13 @@ export class Host {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.stop();
-    this.#doorProcess.kill("SIGKILL");
+    await this.seat[Symbol.asyncDispose]();
     this.#wire?.[Symbol.dispose]();
-    this.namespace[Symbol.dispose]();
   }
+}
+
+function addressOf(index: number): string {
+  return `10.77.0.${index + 1}`;
 }
 
 export class Lab implements AsyncDisposable {
@@ -157,12 +133,14 @@ export class Lab implements AsyncDisposable {
     }
     this.hosts = options.hosts.map((name, index) => {
       const namespace = new Namespace(name);
-      const end = { namespace, device: DEVICE, address: `10.77.0.${index + 1}/24` };
+      const end = { namespace, device: DEVICE, address: `${addressOf(index)}/24` };
       const port = { namespace: this.hub, device: `port${index}` };
       const wire = wires.get(name);
       if (wire === undefined) connect(port, end);
       else wire.connect(port, end);
-      return new Host(this, { name, index, namespace, wire });
+      const { executable, secretFile, logFilter } = this;
+      const about = { executable, folder, secretFile, logFilter };
+      return new Host(this, { seat: new Seat({ name, namespace, ...about }), index, wire });
     });
     this.heal();
   }
@@ -183,7 +161,7 @@ export class Lab implements AsyncDisposable {
   }
 
   get nodes(): NodeProcess[] {
-    return this.hosts.filter((host) => host.isRunning).map((host) => host.node);
+    return this.hosts.filter((host) => host.seat.isRunning).map((host) => host.node);
   }
 
   /** Starts a node on each host; resolves when each is ready and connected to each. */
@@ -229,7 +207,7 @@ export class Lab implements AsyncDisposable {
 
   /** Resolves with the ms that it took once all nodes hold equal documents, so many of them. */
   equal(documents: number, limitMs: number): Promise<number> {
-    const running = this.hosts.filter((host) => host.isRunning).map((host) => host.name);
+    const running = this.hosts.filter((host) => host.seat.isRunning).map((host) => host.name);
     return this.equalAmong(running, documents, limitMs);
   }
 

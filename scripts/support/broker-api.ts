@@ -9,6 +9,8 @@ export interface Summary {
 export interface Peer {
   readonly id: string;
   readonly connected: boolean;
+  readonly path?: string | null;
+  readonly address?: string | null;
   readonly sent_bytes?: number;
   readonly received_bytes?: number;
 }

@@ -1,6 +1,6 @@
 // Kinds that name places and pairs: listeners, static peers, `name=value` lists.
 import { isIP } from "node:net";
-import { type PeerAddress, parsePeerAddress, printHostPort } from "../identity/peer.ts";
+import { BY_RELAY, type PeerAddress, parsePeerAddress, printHostPort } from "../identity/peer.ts";
 import { type Kind, kindOf } from "./kinds.ts";
 
 /** Where an RPC listener is bound. */
@@ -32,12 +32,13 @@ export const listenAddress: Kind<ListenAddress> = kindOf({
 
 function printPeer({ identity, hosts }: PeerAddress): string {
   const who = identity.kind === "name" ? identity.name : identity.id;
+  if (hosts.length === 0) return `${who}@${BY_RELAY}`;
   return hosts.map((host) => `${who}@${printHostPort(host)}`).join(",");
 }
 
 export const peerAddress: Kind<PeerAddress> = kindOf({
   placeholder: "PEER",
-  rule: "name@host:port or endpoint-id@host:port",
+  rule: "name@host:port or endpoint-id@host:port (or @relay)",
   read: parsePeerAddress,
   print: printPeer,
 });

@@ -102,7 +102,7 @@ const PEER_SETTINGS = {
     group: "Discovery",
     env: ["PEAT_STATIC_PEERS", "PEAT_NODE_PEERS"],
     fallback: "none",
-    help: "Peers to dial, as name@host:port or <64 hex endpoint id>@host:port; host names are resolved at every dial. Adds static to the discovery by itself.",
+    help: "Peers to dial, as name@host:port or <64 hex endpoint id>@host:port; host names are resolved at every dial. name@relay is a peer without an address of its own, reached by PEAT_IROH_RELAY_URLS. Adds static to the discovery by itself.",
   }),
   discovery: withDefault(listOf(oneOf(["kubernetes", "mdns", "static"], { k8s: "kubernetes" })), {
     group: "Discovery",
@@ -129,7 +129,7 @@ const PEER_SETTINGS = {
     env: ["PEAT_IROH_RELAY_URLS"],
     chart: "irohRelayUrls",
     fallback: "none",
-    help: "URLs of Iroh relays for nodes that can't reach each other directly. none: no relay is used.",
+    help: "URLs of Iroh relays for nodes that can't reach each other directly; all nodes that are to meet there name the same. none: no relay is used.",
   }),
 };
 

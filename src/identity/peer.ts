@@ -87,18 +87,22 @@ export function printHostPort({ host, port }: HostPort): string {
   return host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
 }
 
-/** `name@host:port` or `<64 hex endpoint id>@host:port`, as in PEAT_STATIC_PEERS. */
+/** In the place of `host:port`: the peer has no address of its own, and is reached by a relay. */
+export const BY_RELAY = "relay";
+
+/** `name@host:port` or `<64 hex endpoint id>@host:port`, or either `@relay`, as in PEAT_STATIC_PEERS. */
 export function parsePeerAddress(text: string): PeerAddress {
   const at = text.indexOf("@");
   if (at < 1) {
     throw new Fault(
       "invalid_argument",
-      `static peer ${JSON.stringify(text.slice(0, 300))} must be name@host:port or endpoint-id@host:port`,
+      `static peer ${JSON.stringify(text.slice(0, 300))} must be name@host:port or endpoint-id@host:port (or @relay)`,
     );
   }
   const who = text.slice(0, at);
   const identity: PeerIdentity = /^[0-9a-fA-F]{64}$/.test(who)
     ? { kind: "id", id: parseEndpointId(who) }
     : { kind: "name", name: parseNodeName(who) };
-  return { identity, hosts: [parseHostPort(text.slice(at + 1))] };
+  const where = text.slice(at + 1);
+  return { identity, hosts: where === BY_RELAY ? [] : [parseHostPort(where)] };
 }

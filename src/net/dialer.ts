@@ -25,7 +25,11 @@ const log = getLog("peat_mesh::peer_connector");
 
 /** A dial is given up by the transport after 30 s; a new one beside it is begun after this. */
 const ATTEMPT_MS = 3_000;
-const ATTEMPTS_MAX = 4;
+/** So many at a time: after a parting all of them would be answered at once, each with a handshake for nothing. */
+const UNDER_WAY_MAX = 3;
+const IDS_MAX = 4;
+/** The id that worked last is tried first; for a wrong one the peer would log a refusal. */
+const NEXT_ID_MS = 600;
 /** A connection that ends sooner was no success: its peer turned it away, and would do so again. */
 const SETTLED_MS = 5_000;
 /** A peer without our protocol is a guest for so long; then our own is tried again. */
@@ -80,6 +84,8 @@ interface Entry {
   lastFailure: string | undefined;
   /** It speaks only the older protocol until then, of Clock.monotonic(). */
   guestUntil: number;
+  /** Attempts that the transport has not given up yet. */
+  underWay: number;
   /** Ends a wait: something new is known. */
   wake: () => void;
 }
@@ -140,6 +146,7 @@ export class Dialer {
       failures: 0,
       shortLived: 0,
       lastFailure: undefined,
+      underWay: 0,
       guestUntil: 0,
       wake: () => undefined,
     };
@@ -242,10 +249,22 @@ export class Dialer {
 
   async #tryAll(entry: Entry, alpn: string): Promise<DialOutcome> {
     let isOlder = false;
-    const dials = entry.ids.slice(0, ATTEMPTS_MAX).map(async (id) => {
-      const outcome = await this.#dial(entry, id, alpn);
-      isOlder ||= outcome === "no protocol";
-      return outcome;
+    if (entry.underWay >= UNDER_WAY_MAX) {
+      await sleep(this.#context.clock, ATTEMPT_MS, entry.abort.signal);
+      return "failed";
+    }
+    entry.underWay += 1;
+    const dials: Promise<DialOutcome>[] = [];
+    for (const id of entry.ids.slice(0, IDS_MAX)) {
+      const turn = this.#turnAfter(dials.at(-1), entry.abort.signal);
+      const dial = turn.then(async (isOver) => isOver ?? (await this.#dial(entry, id, alpn)));
+      dials.push(dial);
+      void dial.then((outcome) => {
+        isOlder ||= outcome === "no protocol";
+      });
+    }
+    void Promise.all(dials).then(() => {
+      entry.underWay -= 1;
     });
     const outcome = await Promise.race([
       firstReached(dials),
@@ -256,6 +275,16 @@ export class Dialer {
     if (isOlder) return "no protocol";
     entry.lastFailure ??= `no answer within ${ATTEMPT_MS / 1000} s`;
     return "failed";
+  }
+
+  /** When the next id is to be tried; resolves with the outcome of the one before if that is enough. */
+  async #turnAfter(
+    before: Promise<DialOutcome> | undefined,
+    signal: AbortSignal,
+  ): Promise<DialOutcome | undefined> {
+    if (before === undefined) return undefined;
+    const outcome = await Promise.race([before, sleep(this.#context.clock, NEXT_ID_MS, signal)]);
+    return outcome === "reached" || outcome === "no protocol" ? outcome : undefined;
   }
 
   #tell(entry: Entry): void {
@@ -271,12 +300,15 @@ export class Dialer {
   async #dial(entry: Entry, id: EndpointId, alpn: string): Promise<DialOutcome> {
     try {
       const addresses = await resolveAll(hostsOf(entry));
-      if (addresses.length === 0) throw new DialError("no address of it can be resolved", false);
+      if (addresses.length === 0 && !this.#context.network.hasRelay) {
+        throw new DialError("no address of it can be resolved, and no relay is set", false);
+      }
       const relayUrl = [...entry.bySource.values()].find((p) => p.relayUrl !== undefined)?.relayUrl;
       const target = { id, addresses, ...(relayUrl === undefined ? {} : { relayUrl }) };
       const link = await this.#context.network.dial(target, alpn);
       if (entry.abort.signal.aborted) link.close(0, "");
       else await this.#context.reached(link);
+      entry.ids = [id, ...entry.ids.filter((other) => other !== id)];
       return "reached";
     } catch (error) {
       entry.lastFailure = messageOf(error);

@@ -89,7 +89,7 @@ async function bind(options: IrohOptions, confined: string | undefined): Promise
   if (confined !== undefined) builder.bindAddr(confined);
   const endpoint = await builder.bind();
   alive.add(endpoint);
-  return new IrohNetwork(endpoint, options.bindAddress.startsWith("["));
+  return new IrohNetwork(endpoint, options);
 }
 
 class IrohNetwork implements Network {
@@ -97,11 +97,17 @@ class IrohNetwork implements Network {
   readonly #endpoint: Endpoint;
 
   readonly #isV6: boolean;
+  readonly #relayUrls: readonly string[];
 
-  constructor(endpoint: Endpoint, isV6: boolean) {
+  constructor(endpoint: Endpoint, { bindAddress, relayUrls }: IrohOptions) {
     this.#endpoint = endpoint;
-    this.#isV6 = isV6;
+    this.#isV6 = bindAddress.startsWith("[");
+    this.#relayUrls = relayUrls;
     this.id = parseEndpointId(endpoint.id().toString());
+  }
+
+  get hasRelay(): boolean {
+    return this.#relayUrls.length > 0;
   }
 
   get boundAddresses(): readonly string[] {
@@ -113,13 +119,18 @@ class IrohNetwork implements Network {
   async dial(target: DialTarget, alpn: string): Promise<Link> {
     const id = IrohEndpointId.fromBytes(toArray(endpointIdBytes(target.id)));
     try {
-      const address = new EndpointAddr(id, target.relayUrl, [...target.addresses]);
+      const address = new EndpointAddr(id, this.#relayFor(target), [...target.addresses]);
       const connection = await this.#endpoint.connect(address, toArray(toUtf8(alpn)));
       return new IrohLink(connection, "outgoing");
     } catch (cause) {
       const text = cause instanceof Error ? cause.message : String(cause);
       throw new DialError(dialReason(text), DIAL_CAUSE_NO_PROTOCOL.test(text), cause);
     }
+  }
+
+  /** Which relay a peer is connected to nobody tells: one by chance, and perhaps another the next time. */
+  #relayFor({ relayUrl }: DialTarget): string | undefined {
+    return relayUrl ?? this.#relayUrls[Math.floor(Math.random() * this.#relayUrls.length)];
   }
 
   async nextIncoming(): Promise<IncomingLink | undefined> {

@@ -58,6 +58,7 @@ export interface DialTarget {
   readonly id: EndpointId;
   /** `ip:port`, IPv6 in brackets. */
   readonly addresses: readonly string[];
+  /** The peer's own, where it is known; else the dialler's are tried, if it has any. */
   readonly relayUrl?: string;
 }
 
@@ -74,6 +75,8 @@ export class DialError extends Error {
 
 export interface Network {
   readonly id: EndpointId;
+  /** Whether a peer without a known address may be reached all the same. */
+  readonly hasRelay: boolean;
   /** Addresses that this endpoint is bound to, as `ip:port`; the one that was asked for comes first. */
   readonly boundAddresses: readonly string[];
   /** Throws DialError. */

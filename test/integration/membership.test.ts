@@ -43,9 +43,13 @@ test("simultaneous dials end in one link, the same on both ends, and stay with i
     await using b = await start("node-b");
     acquaint([a, b]);
     await allConnected([a, b]);
-    const agreed = await waitFor("one link", 10_000, () => {
+    let before: readonly unknown[] = [];
+    let looks = 0;
+    const agreed = await waitFor("one link, the same for a while", 10_000, () => {
       const [ours, theirs] = [a.sessionWith(b), b.sessionWith(a)];
-      if (ours === undefined || theirs === undefined) return undefined;
+      looks = before[0] === ours && before[1] === theirs ? looks + 1 : 0;
+      before = [ours, theirs];
+      if (ours === undefined || theirs === undefined || looks < 25) return undefined;
       const isSame = ours.link.direction !== theirs.link.direction;
       return isSame && ours.isAgreed && theirs.isAgreed ? { ours, theirs } : undefined;
     });

@@ -223,6 +223,7 @@ function pairName(a: EndpointId, b: EndpointId): string {
 
 export class MemoryEndpoint implements Network {
   readonly id: EndpointId;
+  readonly hasRelay = false;
   readonly boundAddresses: readonly string[];
   readonly alpns: readonly string[];
   /** Attempts that it asked to come again. */

@@ -284,6 +284,7 @@ describe("a handshake that takes too long", () => {
     const arrived: Link[] = [];
     const network = {
       id: node.id,
+      hasRelay: false,
       boundAddresses: node.boundAddresses,
       dial: () => Promise.reject(new Error("it only listens")),
       nextIncoming: async () => waiting.shift() ?? (await node.nextIncoming()),

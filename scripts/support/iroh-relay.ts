@@ -1,0 +1,41 @@
+// A real Iroh relay for tests: the one of crates.io, built once per machine and kept in the user's cache.
+import { mkdir } from "node:fs/promises";
+import { homedir } from "node:os";
+import { join } from "node:path";
+
+const VERSION = "1.1.0";
+/** Three minutes on two cores that do nothing else. */
+const BUILD_LIMIT_S = 30 * 60;
+
+function cacheFolder(): string {
+  const base = Bun.env["XDG_CACHE_HOME"] ?? join(homedir(), ".cache");
+  return join(base, "peat-sidecar-tests", `iroh-relay-${VERSION}`);
+}
+
+/** The program's path, or why there is none: not built yet, or not to be built here. */
+export async function findIrohRelay(): Promise<{ path: string } | { missing: string }> {
+  const path = join(cacheFolder(), "bin", "iroh-relay");
+  if (await Bun.file(path).exists()) return { path };
+  return { missing: `needs iroh-relay ${VERSION}; make it with: bun scripts/iroh-relay.ts` };
+}
+
+/** Builds it unless it is there; a second process that wants it waits for the first. Throws what cargo said. */
+export async function ensureIrohRelay(): Promise<string> {
+  const found = await findIrohRelay();
+  if ("path" in found) return found.path;
+  const folder = cacheFolder();
+  await mkdir(folder, { recursive: true });
+  const install = `test -x bin/iroh-relay || cargo install iroh-relay --version ${VERSION} --locked --features server --root .`;
+  const locked = ["flock", "lock", "timeout", String(BUILD_LIMIT_S), "sh", "-c", install];
+  const build = Bun.spawn(locked, {
+    cwd: folder,
+    stdin: "ignore",
+    stdout: "inherit",
+    stderr: "pipe",
+  });
+  const told = await new Response(build.stderr).text();
+  if ((await build.exited) !== 0) {
+    throw new Error(`iroh-relay was not built:\n${told.split("\n").slice(-15).join("\n")}`);
+  }
+  return join(folder, "bin", "iroh-relay");
+}
