@@ -4,8 +4,11 @@ import { namespacesMissing } from "../test/support/namespace.ts";
 import { loadAverage, machine } from "./bench/processes.ts";
 import { ADDRESS_CHANGE } from "./network/address-change.ts";
 import { FLAPS } from "./network/flaps.ts";
+import { MUTE_PEER } from "./network/mute-peer.ts";
 import { PARTITION } from "./network/partition.ts";
+import { ROLL_OVER } from "./network/roll-over.ts";
 import { isGood } from "./network/scenario.ts";
+import { SILENCE } from "./network/silence.ts";
 import { SLOW_LINK } from "./network/slow-link.ts";
 import { URGENT } from "./network/urgent.ts";
 import { exitOnSignals } from "./support/at-exit.ts";
@@ -13,7 +16,16 @@ import { findAddon, hostTarget } from "./support/build-targets.ts";
 import { ensureExecutable, meshNodePath } from "./support/executable.ts";
 import { printNumber } from "./support/percentiles.ts";
 
-const SCENARIOS = [PARTITION, SLOW_LINK, URGENT, FLAPS, ADDRESS_CHANGE];
+const SCENARIOS = [
+  PARTITION,
+  SLOW_LINK,
+  URGENT,
+  FLAPS,
+  ADDRESS_CHANGE,
+  ROLL_OVER,
+  SILENCE,
+  MUTE_PEER,
+];
 
 const USAGE = `usage: bun run network [--short] [NAME…]
 

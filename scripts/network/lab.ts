@@ -21,6 +21,8 @@ export interface LabOptions {
   readonly hosts: readonly string[];
   /** Those of them whose cables can be made bad; such a cable is slower at its best, too. */
   readonly wired?: readonly string[];
+  /** Those of them whose frames are recorded as they leave, in NAME.frames of the lab's folder. */
+  readonly recorded?: readonly string[];
   readonly logFilter?: string;
 }
 
@@ -151,6 +153,9 @@ export class Lab implements AsyncDisposable {
     await writeFile(join(folder, "formation-secret"), `${secret}\n`, { mode: 0o600 });
     const wires = new Map<string, Wire>();
     for (const name of options.wired ?? []) wires.set(name, await Wire.open());
+    for (const name of options.recorded ?? []) {
+      wires.set(name, await Wire.open(join(folder, `${name}.frames`)));
+    }
     return new Lab(options, { folder, secret, wires });
   }
 

@@ -1,10 +1,12 @@
-// bun scripts/network/wire.ts DEVICE DEVICE: a cable between two Ethernet devices that it makes (TAP), slow, long and
+// bun scripts/network/wire.ts DEVICE DEVICE [FILE]: a cable between two Ethernet devices that it makes (TAP), slow, long and
 // lossy as the last line of standard input says: {"bytesPerSecond":8000,"delayMs":300,"lossPercent":20}. The kernel's
-// own netem is not everywhere. Devices that are moved to other network namespaces stay plugged in.
+// own netem is not everywhere. Devices that are moved to other network namespaces stay plugged in. What leaves by the
+// second device is recorded in the file, in the form of capture.ts.
 import { dlopen, FFIType, ptr } from "bun:ffi";
 import { openSync, readSync, writeSync } from "node:fs";
 import { isMainThread, parentPort, Worker, workerData } from "node:worker_threads";
 import { Random } from "../model/random.ts";
+import { RECORDED_BYTES } from "./capture.ts";
 
 export interface WireQuality {
   /** Of each direction; undefined: as quick as it goes. */
@@ -46,11 +48,12 @@ class Direction {
   readonly #to: number;
   #freeAt = 0;
 
-  constructor(from: number, to: number) {
+  constructor(from: number, to: number, record: (frame: Uint8Array) => void = () => undefined) {
     this.#to = to;
-    new Worker(import.meta.path, { workerData: from }).on("message", (frame: Uint8Array) =>
-      this.#carry(frame),
-    );
+    new Worker(import.meta.path, { workerData: from }).on("message", (frame: Uint8Array) => {
+      record(frame);
+      this.#carry(frame);
+    });
   }
 
   #carry(frame: Uint8Array): void {
@@ -96,10 +99,18 @@ async function obey(): Promise<void> {
   process.exit(0);
 }
 
+function recorder(path: string): (frame: Uint8Array) => void {
+  const file = openSync(path, "w");
+  return (frame) => {
+    const part = frame.subarray(0, RECORDED_BYTES);
+    writeSync(file, Uint8Array.of(part.length >> 8, part.length & 255, ...part));
+  };
+}
+
 if (!isMainThread) readFrames(workerData as number);
-const [here = "", there = ""] = process.argv.slice(2);
+const [here = "", there = "", path] = process.argv.slice(2);
 const [a, b] = [makeDevice(here), makeDevice(there)];
 new Direction(a, b);
-new Direction(b, a);
+new Direction(b, a, path === undefined ? undefined : recorder(path));
 console.log("plugged in");
 await obey();

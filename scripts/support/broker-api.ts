@@ -10,6 +10,7 @@ export interface Peer {
   readonly id: string;
   readonly connected: boolean;
   readonly path?: string | null;
+  readonly secret_tag?: string | null;
   readonly address?: string | null;
   readonly sent_bytes?: number;
   readonly received_bytes?: number;

@@ -3,6 +3,7 @@ import { chmod, mkdir, rename, rm, symlink } from "node:fs/promises";
 import { join } from "node:path";
 import { type Addon, hostTarget, TARGETS, type TargetName } from "./build-targets.ts";
 import { commitOfCheckout, distDir, projectDir, readPackageJson } from "./project.ts";
+import { quietAddon } from "./quiet-addon.ts";
 
 /** The executable for this machine, and its second name. */
 export const executablePath = join(distDir, "peat-sidecar");
@@ -35,6 +36,7 @@ export async function compile({ target, addon, folder }: CompileOptions): Promis
   const workshop = join(folder, `.build-${process.pid}`);
   const fresh = join(workshop, "peat-sidecar");
   await mkdir(workshop, { recursive: true });
+  const embedded = addon === undefined ? undefined : await quietAddon(addon, workshop);
   const output = await Bun.build({
     entrypoints: [join(projectDir, "src/main.ts")],
     target: "bun",
@@ -45,8 +47,8 @@ export async function compile({ target, addon, folder }: CompileOptions): Promis
       PEAT_VERSION: JSON.stringify(version),
       PEAT_COMMIT: JSON.stringify(commitOfCheckout()),
     },
-    external: addon === undefined ? ["@number0/iroh-*"] : [],
-    plugins: addon === undefined ? [] : [addonPlugin(addon)],
+    external: embedded === undefined ? ["@number0/iroh-*"] : [],
+    plugins: embedded === undefined ? [] : [addonPlugin(embedded)],
     compile: {
       target: TARGETS[target].runtime,
       outfile: fresh,
@@ -78,9 +80,9 @@ async function fingerprint(addon: Addon | undefined): Promise<string> {
   const hash = new Bun.CryptoHasher("sha256");
   hash.update(`${Bun.version} ${Bun.revision} ${commitOfCheckout()} ${addon?.library ?? "none"}\n`);
   // One pattern each: Bun's Glob finds nothing by a brace that holds slashes.
-  const paths = ["src/**/*", "scripts/support/{executable,build-targets}.ts"].flatMap((pattern) => [
-    ...new Bun.Glob(pattern).scanSync({ cwd: projectDir }),
-  ]);
+  const paths = ["src/**/*", "scripts/support/{executable,build-targets,quiet-addon}.ts"].flatMap(
+    (pattern) => [...new Bun.Glob(pattern).scanSync({ cwd: projectDir })],
+  );
   paths.push("package.json", "bun.lock");
   paths.sort(byText);
   for (const path of paths) {

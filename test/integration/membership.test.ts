@@ -1,5 +1,5 @@
 // Who is let in, by which of several links, under which name, and what becomes of those who are not.
-import { expect, test } from "bun:test";
+import { describe, expect, test } from "bun:test";
 import { endOf, greetAs, helloFrame, joinAs, Stranger } from "../../scripts/hostile/stranger.ts";
 import { waitFor } from "../../scripts/support/waiting.ts";
 import { parseNodeName, shortId } from "../../src/identity/peer.ts";
@@ -158,6 +158,49 @@ test("while the secret is rolled over every two nodes connect", async () => {
   acquaint([e, f]);
   await allConnected([d, e]);
   await allConnected([e, f]);
+});
+
+describe("at every moment of a roll-over, whoever dials whom", () => {
+  const [old, fresh] = [randomSecret(), randomSecret()];
+  const steps = [[old], [old, fresh], [fresh, old], [fresh]] as const;
+  const moments = steps.flatMap((before, step) => {
+    const after = steps[step + 1];
+    if (after === undefined) return [];
+    const name = `step ${step} and step ${step + 1}`;
+    return [
+      [`${name}: the later dials`, after, before],
+      [`${name}: the earlier dials`, before, after],
+      [`step ${step} among themselves`, before, before],
+    ] as const;
+  });
+
+  test.each(moments)("%s", async (_name, dialler, dialled) => {
+    using log = new LogLines();
+    await using a = await start("node-a", [...dialler]);
+    await using b = await start("node-b", [...dialled]);
+    a.seek(b);
+    await allConnected([a, b]);
+    await a.put("tracks:a", { n: 1 });
+    await b.shows("tracks:a", '{"n":1}');
+    await b.put("tracks:b", { n: 2 });
+    await a.shows("tracks:b", '{"n":2}');
+    // Each is known by the secret of its own identity, on both sides.
+    expect(a.sessionWith(b)?.member.tag).toBe(b.formation.ownTag);
+    expect(b.sessionWith(a)?.member.tag).toBe(a.formation.ownTag);
+    expect(log.with("ERROR")).toEqual([]);
+  });
+
+  test("a name that is live under both secrets is two nodes of one name", async () => {
+    using log = new LogLines();
+    await using between = await start("node-c", [old, fresh]);
+    await using first = await start("twin", [old, fresh]);
+    await using second = await start("twin", [fresh, old]);
+    first.seek(between);
+    await first.connected(between);
+    second.seek(between);
+    await log.shows("ERROR", "Two live nodes have one name", "peer=twin");
+    expect(between.sessionWith(first)?.link.remoteId).toBe(first.network.id);
+  });
 });
 
 test("a node with another secret is refused, with the reason in the log and on its side", async () => {

@@ -1,5 +1,6 @@
 // What one write costs a formation, counted by somebody who listens on the wires.
 import { describe, expect, test } from "bun:test";
+import { Random } from "../../scripts/model/random.ts";
 import { parseDocumentKey } from "../../src/store/document-key.ts";
 import { FrameTap } from "../support/frame-tap.ts";
 import type { SimulatedNode } from "./node.ts";
@@ -135,4 +136,46 @@ describe("nodes that meet after a parting", () => {
     },
     60_000,
   );
+});
+
+describe("over a link of 8 kB/s", () => {
+  /** Text that does not become small by packing. */
+  const noise = (n: number, bytes: number) => new Random(n).fill(new Uint8Array(bytes)).toBase64();
+  const SLOW = { nodes: ["a", "b"], latencyMs: 100, bytesPerMs: 8 };
+
+  test("a thousand writes of one document are a few frames, the last of them the last write", async () => {
+    const { world, tap } = await listened({ seed: 9, ...SLOW });
+    await using _ = world;
+    for (let n = 0; n < 1_000; n += 1) {
+      void put(world.node("a"), "tracks:1", { n, text: noise(n, 400) });
+      await world.clock.advance(2);
+    }
+    await world.settled();
+    expect(tap.with("tracks:1").length).toBeLessThan(100);
+    expect(world.node("b").get("tracks:1")).toMatchObject({ n: 999 });
+    expect(world.failures).toEqual([]);
+  });
+
+  test("an alert passes what waits, and waits for no more than what is on its way", async () => {
+    const { world } = await listened({ seed: 10, ...SLOW });
+    await using _ = world;
+    const { store } = world.node("a");
+    for (let n = 0; n < 300; n += 1) {
+      void put(world.node("a"), `tracks:${n}`, { text: noise(n, 1_500) });
+    }
+    await world.clock.advance(10_000);
+    const waits: number[] = [];
+    for (let n = 0; n < 10; n += 1) {
+      const since = world.clock.monotonic();
+      void put(world.node("a"), `alerts:${n}`, { n });
+      const arrives = () => world.node("b").get(`alerts:${n}`) !== undefined;
+      expect(await world.clock.advanceUntil(arrives, 20_000)).toBe(true);
+      waits.push(world.clock.monotonic() - since);
+    }
+    // All of it takes a minute.
+    expect(world.node("b").store.count("tracks")).toBeLessThan(store.count("tracks"));
+    expect(Math.max(...waits)).toBeLessThan(4_000);
+    await world.settled();
+    expect(world.failures).toEqual([]);
+  });
 });

@@ -19,14 +19,15 @@ export class Wire implements Disposable {
     this.#devices = devices;
   }
 
-  /** A cable that is plugged in nowhere yet. */
-  static async open(): Promise<Wire> {
+  /** A cable that is plugged in nowhere yet; what leaves its second end is recorded in a file, if one is named. */
+  static async open(record?: string): Promise<Wire> {
     wiresMade += 1;
     // Interfaces have names of 15 characters at most.
     const stem = `pw${process.pid}x${wiresMade}`;
     const devices = [`${stem}a`, `${stem}b`] as const;
     const program = join(projectDir, "scripts/network/wire.ts");
-    const child = Bun.spawn([process.execPath, program, ...devices], {
+    const recorded = record === undefined ? [] : [record];
+    const child = Bun.spawn([process.execPath, program, ...devices, ...recorded], {
       stdin: "pipe",
       stdout: "pipe",
       stderr: "inherit",
