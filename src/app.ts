@@ -140,9 +140,7 @@ async function open(config: Config, scope: Scope): Promise<void> {
 function addonCause(error: unknown): string {
   const told: string[] = [];
   for (let e = error; e instanceof Error; e = e.cause) told.push(e.message.split("\n", 1)[0] ?? "");
-  const telling = told
-    .slice(1)
-    .filter((text) => !/^Cannot (?:require|find) module \.?\.?[/@]?/.test(text));
+  const telling = told.slice(1).filter((text) => !/^Cannot (?:require|find) module /.test(text));
   return telling.join("; ") || (told.at(-1) ?? messageOf(error));
 }
 

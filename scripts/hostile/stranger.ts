@@ -11,11 +11,7 @@ import {
 } from "@number0/iroh";
 import type { Formation } from "../../src/identity/formation.ts";
 import { type EndpointId, endpointIdBytes, parseNodeName } from "../../src/identity/peer.ts";
-import {
-  CollectionPolicies,
-  fingerprintOf,
-  NO_CHOICES,
-} from "../../src/store/collection-policies.ts";
+import { CollectionPolicies, NO_CHOICES } from "../../src/store/collection-policies.ts";
 import { encodeFrame } from "../../src/wire/frame.ts";
 import { ALPN_NATIVE, encodeHello, FRAME_HELLO_TYPE } from "../../src/wire/hello.ts";
 
@@ -109,7 +105,7 @@ const START = "5".repeat(32);
 
 /** A hello's frame; the name may be any text. */
 export function helloFrame(name: string, start = START): Uint8Array {
-  const policies = fingerprintOf(new CollectionPolicies(NO_CHOICES));
+  const policies = new CollectionPolicies(NO_CHOICES).fingerprint;
   const payload = encodeHello({ name, version: "9.9.9", start, policies, features: 0 });
   return encodeFrame({ key: "", type: FRAME_HELLO_TYPE, payload });
 }

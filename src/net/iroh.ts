@@ -58,8 +58,7 @@ export async function openIrohNetwork(options: IrohOptions): Promise<Network> {
       const network = await bind(options, undefined).catch(() => undefined);
       if (network !== undefined) return network;
     }
-    // The library's own source paths say nothing to anybody here.
-    const told = messageOf(cause).replace(/\s*\(\/[^()]*(?:\([^()]*\))?[^()]*\)/g, "");
+    const told = withoutPlaces(messageOf(cause));
     const sentence = `UDP address ${options.bindAddress} can't be bound (${told}); set another PEAT_IROH_BIND_PORT`;
     throw new Fault("address_unavailable", sentence, {}, cause);
   }

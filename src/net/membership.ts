@@ -43,6 +43,13 @@ export interface Member {
 
 const LATE = Symbol("late");
 
+/** What a stranger has to say or begin. Fault `peer_refused` when it does not within 10 s. */
+export async function fromStranger<T>(clock: Clock, work: Promise<T>): Promise<T> {
+  const said = await within(clock, HELLO_WITHIN_MS, work, LATE);
+  if (said !== LATE) return said;
+  throw new Fault("peer_refused", `said nothing for ${HELLO_WITHIN_MS / 1000} s`);
+}
+
 /** Closes the link and throws Fault `peer_refused` with the reason unless the peer is a member. */
 export async function greet(
   link: Link,
@@ -50,14 +57,7 @@ export async function greet(
   context: { formation: Formation; clock: Clock },
 ): Promise<Member> {
   try {
-    const met = await within(
-      context.clock,
-      HELLO_WITHIN_MS,
-      exchange(link, own, context.formation),
-      LATE,
-    );
-    if (met !== LATE) return met;
-    throw new Fault("peer_refused", `said nothing for ${HELLO_WITHIN_MS / 1000} s`);
+    return await fromStranger(context.clock, exchange(link, own, context.formation));
   } catch (error) {
     link.close(CLOSE.authFailed.code, CLOSE.authFailed.reason);
     if (error instanceof Fault && error.code === "peer_refused") throw error;

@@ -97,6 +97,8 @@ export class CollectionPolicies {
   readonly #ttlSecs: ReadonlyMap<string, number>;
   /** Seconds for which stubs are kept. */
   readonly memorySecs: number;
+  /** Equal for equal rules: SHA-256, first 16 bytes, of all that is named, as 32 hex digits. */
+  readonly fingerprint: string;
 
   constructor(choices: PolicyChoices) {
     this.#modes = new Map([
@@ -109,6 +111,7 @@ export class CollectionPolicies {
     ]);
     this.#ttlSecs = new Map(Object.entries(TTL_SECS[choices.ttlPreset]));
     this.memorySecs = choices.deletionMemoryDays * DAY_SECS;
+    this.fingerprint = this.#printFingerprint();
   }
 
   of(collection: string): CollectionPolicy {
@@ -144,12 +147,11 @@ export class CollectionPolicies {
     const window = mode.kind === "WindowedHistory" ? `:${mode.windowSecs}` : "";
     return `${mode.kind}${window} ${deletion.kind}:${tombstoneSecs} ttl:${ttlSecs ?? "none"}`;
   }
-}
 
-/** Equal for equal rules: SHA-256, first 16 bytes, of all that is named, as 32 hex digits. */
-export function fingerprintOf(policies: CollectionPolicies): string {
-  const lines = policies.named().map((name) => `${name} ${policies.describe(name)}\n`);
-  return new Bun.CryptoHasher("sha256").update(lines.join("")).digest("hex").slice(0, 32);
+  #printFingerprint(): string {
+    const lines = this.named().map((name) => `${name} ${this.describe(name)}\n`);
+    return new Bun.CryptoHasher("sha256").update(lines.join("")).digest("hex").slice(0, 32);
+  }
 }
 
 /** 0 is sent first. */

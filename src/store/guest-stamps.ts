@@ -6,6 +6,7 @@
 //   foreign = (max(the greatest n of all it depends on + 1, its time), its actor), in the life of what it depends on
 import { fromHex, toHex } from "../base/bytes.ts";
 import { type Stamp, type StartId, toStartId } from "./stamp.ts";
+import { FOREIGN_LIFE_MAX, FOREIGN_N_MAX } from "./state-checks.ts";
 
 /** What Automerge tells of a change without its operations. */
 export interface ChangeMeta {
@@ -32,9 +33,6 @@ export interface ChangeMark {
 const MESSAGE = /^peat1 (0|[1-9]\d{0,15}) ([0-9a-f]{32})(?: ([1-9]\d{0,9}))?$/;
 /** A clock beyond the year 2200 is none: it tells something else than seconds, or nothing. */
 const TIME_SECS_MAX = 7_258_118_400;
-/** Stamps and lives beyond these are no node's. */
-const N_MAX = 2 ** 53 - 2 ** 43;
-const LIFE_MAX = 0xffff_0000;
 const ACTOR_DIGITS = 32;
 
 export function printStampMessage({ n, start }: Stamp, life: number): string {
@@ -49,7 +47,7 @@ export function parseStampMessage(
   if (match === null) return undefined;
   const n = Number(match[1]);
   const life = Number(match[3] ?? 0);
-  if (n > N_MAX || life > LIFE_MAX || life % 2 === 1) return undefined;
+  if (n > FOREIGN_N_MAX || life > FOREIGN_LIFE_MAX || life % 2 === 1) return undefined;
   return { stamp: { n, start: match[2] as StartId }, life };
 }
 

@@ -6,8 +6,8 @@ import { checkLatest, highestN, type LatestState, type State } from "./state.ts"
 /** Largest state of a document without history that a local write may leave. */
 const LATEST_BYTES_MAX = 24 * 1024 * 1024;
 /** Beyond these a peer's state is refused: a few writes on top of it, and its numbers would no longer fit. */
-const FOREIGN_N_MAX = 2 ** 53 - 2 ** 43;
-const FOREIGN_LIFE_MAX = 0xffff_0000;
+export const FOREIGN_N_MAX = 2 ** 53 - 2 ** 43;
+export const FOREIGN_LIFE_MAX = 0xffff_0000;
 /** Peers' values may nest deeper than local writes may; this only protects the stack. */
 const FOREIGN_DEPTH_MAX = 1000;
 

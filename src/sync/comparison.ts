@@ -32,18 +32,33 @@ export class Comparison {
     this.#context = context;
   }
 
-  compare(message: Message<"compare">): void {
-    const { outbox, agreement, claim, reply } = this.#context;
+  /** Takes the peer's part of a comparison; nothing before it is known what may be compared. */
+  receive(message: Message<"compare" | "sums" | "leaves" | "agreed">): void {
     const store = this.#context.store();
     if (store === undefined) return;
+    switch (message.type) {
+      case "compare":
+        this.#compare(store, message);
+        return;
+      case "sums":
+        this.#sums(store, message);
+        return;
+      case "leaves":
+        this.#leaves(store, message);
+        return;
+      case "agreed":
+        this.#agreed(store, message);
+    }
+  }
+
+  #compare(store: ComparedStore, message: Message<"compare">): void {
+    const { outbox, agreement, claim, reply } = this.#context;
     agreement.advanced();
     reply(answerCompare(store, outbox, message, claim));
   }
 
-  sums(message: Message<"sums">): void {
+  #sums(store: ComparedStore, message: Message<"sums">): void {
     const { outbox, agreement, isBusy, reply } = this.#context;
-    const store = this.#context.store();
-    if (store === undefined) return;
     const root = message.entries.find(({ depth }) => depth === 0);
     const horizon = Math.max(message.horizon, store.horizon);
     const ours = store.sum(ROOT, horizon);
@@ -61,18 +76,14 @@ export class Comparison {
     reply(replies);
   }
 
-  leaves(message: Message<"leaves">): void {
+  #leaves(store: ComparedStore, message: Message<"leaves">): void {
     const { outbox, agreement, claim, reply } = this.#context;
-    const store = this.#context.store();
-    if (store === undefined) return;
     agreement.advanced();
     reply(answerLeaves(store, outbox, message, claim));
   }
 
-  agreed({ horizon, count, sum }: Message<"agreed">): void {
+  #agreed(store: ComparedStore, { horizon, count, sum }: Message<"agreed">): void {
     const { outbox, agreement } = this.#context;
-    const store = this.#context.store();
-    if (store === undefined) return;
     const ours = store.sum(ROOT, horizon);
     if (ours.count !== count || ours.sum !== sum) {
       agreement.declined();

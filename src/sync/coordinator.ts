@@ -8,13 +8,13 @@ import { Acceptor } from "../net/acceptor.ts";
 import { Dialer, type SoughtPeer } from "../net/dialer.ts";
 import type { Link, LinkEnd, Network } from "../net/link.ts";
 import { CLOSE, greet, type Member } from "../net/membership.ts";
-import { fingerprintOf } from "../store/collection-policies.ts";
 import type { DocumentKey } from "../store/document-key.ts";
 import type { Committed, Store } from "../store/store.ts";
 import { ALPN_GUEST, type Hello } from "../wire/hello.ts";
 import { FEATURE_PACKED } from "../wire/packed.ts";
 import { CatchUp } from "./catch-up.ts";
 import { Claims } from "./claims.ts";
+import { Departures } from "./departures.ts";
 import type { GuestSession } from "./guest-session.ts";
 import { Guests, type SoughtKey } from "./guests.ts";
 import { Session } from "./session.ts";
@@ -66,7 +66,7 @@ export class Coordinator {
   readonly #admissions = new Map<NodeName, Promise<void>>();
   readonly #listeners = new Set<(notice: PeerNotice) => void>();
   readonly #duplicates = new Map<NodeName, DuplicateName>();
-  readonly #waitingForEnd = new Map<NodeName, Set<() => void>>();
+  readonly #departures = new Departures();
   #endCommits: () => void = () => undefined;
   #endDamage: () => void = () => undefined;
   #accepting: Promise<void> = Promise.resolve();
@@ -83,7 +83,7 @@ export class Coordinator {
       name: nodeName,
       version,
       start: store.start,
-      policies: fingerprintOf(store.policies),
+      policies: store.policies.fingerprint,
       features: FEATURE_PACKED,
     };
     this.#catchUp = new CatchUp(clock);
@@ -276,8 +276,7 @@ export class Coordinator {
     }
     this.#notify({ kind: "disconnected", name: session.name, reason });
     this.#scheduleNeighbours();
-    for (const wake of this.#waitingForEnd.get(session.name) ?? []) wake();
-    this.#waitingForEnd.delete(session.name);
+    this.#departures.departed(session.name);
   }
 
   #notify(notice: PeerNotice): void {
@@ -292,10 +291,7 @@ export class Coordinator {
   async #disconnected(peer: SoughtKey): Promise<void> {
     const session = this.#sessionOf(peer);
     if (session === undefined) return await this.#guests.disconnected(peer);
-    await new Promise<void>((resolve) => {
-      const waiting = this.#waitingForEnd.get(session.name) ?? new Set();
-      this.#waitingForEnd.set(session.name, waiting.add(resolve));
-    });
+    await this.#departures.of(session.name);
   }
 
   #guestConnected({ name }: GuestSession): void {

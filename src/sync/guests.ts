@@ -1,7 +1,7 @@
 // All guests: older nodes of the formation, let in by what discovery knows of them or by what they can prove; at
 // most two nodes of ours dial each, and every one of them waits after a connection has ended, because the older
 // node takes the end of an old connection for the end of the new one (F5).
-import { type Clock, within } from "../base/clock.ts";
+import type { Clock } from "../base/clock.ts";
 import { Fault, messageOf } from "../base/faults.ts";
 import { getLog } from "../base/log.ts";
 import type { Formation } from "../identity/formation.ts";
@@ -9,17 +9,15 @@ import { type EndpointId, type NodeName, parseNodeName, shortId } from "../ident
 import type { SoughtPeer } from "../net/dialer.ts";
 import { askForProof, authenticateTo, FORMATION_ID } from "../net/guest-auth.ts";
 import type { Link, LinkEnd, Network } from "../net/link.ts";
-import { CLOSE } from "../net/membership.ts";
+import { CLOSE, fromStranger } from "../net/membership.ts";
 import type { Committed, Store } from "../store/store.ts";
+import { Departures } from "./departures.ts";
 import { type GuestPeer, GuestSession } from "./guest-session.ts";
 
 const connectorLog = getLog("peat_mesh::peer_connector");
 
 /** Nodes of ours that dial one guest. */
 const GATEWAYS_MAX = 2;
-/** How long a stranger may take to begin. */
-const STRANGER_MS = 10_000;
-const LATE = Symbol("late");
 /** The others look after it when nobody seems to serve it for so long. */
 const STAND_IN_MS = 30_000;
 const REVIEW_MS = 5_000;
@@ -73,7 +71,7 @@ export class Guests {
   readonly #options: GuestsOptions;
   readonly #sessions = new Map<NodeName, GuestSession>();
   readonly #manners = new Map<NodeName, Manners>();
-  readonly #waitingForEnd = new Map<NodeName, Set<() => void>>();
+  readonly #departures = new Departures();
   #cancelReview: () => void = () => undefined;
   #cancelFlush: (() => void) | undefined;
   #isClosed = false;
@@ -118,10 +116,7 @@ export class Guests {
   async disconnected(peer: SoughtKey): Promise<void> {
     const session = this.sessionOf(peer);
     if (session === undefined) return;
-    await new Promise<void>((resolve) => {
-      const waiting = this.#waitingForEnd.get(session.name) ?? new Set();
-      this.#waitingForEnd.set(session.name, waiting.add(resolve));
-    });
+    await this.#departures.of(session.name);
   }
 
   /** How long to wait before the guest may be dialled; 0: now. */
@@ -186,10 +181,7 @@ export class Guests {
     if (link.direction === "outgoing") {
       throw new Fault("peer_refused", "its id was neither configured nor derives from its name");
     }
-    const stream = await within(clock, STRANGER_MS, link.acceptStream(), LATE);
-    if (stream === LATE) {
-      throw new Fault("peer_refused", `said nothing for ${STRANGER_MS / 1000} s`);
-    }
+    const stream = await fromStranger(clock, link.acceptStream());
     if (stream === undefined) throw new Fault("peer_refused", "left without a word");
     const keys = formation.hmacKeys(FORMATION_ID);
     if ((await askForProof(stream, { keys, random: randomBytes, clock })) !== undefined) {
@@ -262,8 +254,7 @@ export class Guests {
       connectorLog.info("Peer disconnected from Iroh", { peer: name, reason, dialect: "guest" });
     }
     this.#options.disconnected(session, reason);
-    for (const wake of this.#waitingForEnd.get(name) ?? []) wake();
-    this.#waitingForEnd.delete(name);
+    this.#departures.departed(name);
   }
 
   /** A connection that is not heard is made anew at once, the next time only much later. */

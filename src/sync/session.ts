@@ -5,7 +5,6 @@ import { getLog } from "../base/log.ts";
 import type { NodeName } from "../identity/peer.ts";
 import type { LinkEnd } from "../net/link.ts";
 import { CLOSE, type Member } from "../net/membership.ts";
-import { fingerprintOf } from "../store/collection-policies.ts";
 import type { DocumentKey } from "../store/document-key.ts";
 import type { Committed, Store } from "../store/store.ts";
 import { FrameDecoder } from "../wire/frame.ts";
@@ -85,7 +84,7 @@ export class Session {
     this.#acquaintance = new Acquaintance(context.store, this.name);
     this.#rules = new RuleDifferences(context.store, {
       peerName: this.name,
-      areEqual: member.hello.policies === fingerprintOf(context.store.policies),
+      areEqual: member.hello.policies === context.store.policies.fingerprint,
     });
     this.#probes = new Probes(context.clock);
     this.#liveness = new Liveness(context.clock, {
@@ -314,16 +313,10 @@ export class Session {
         this.#writer.wake();
         return;
       case "compare":
-        this.#comparison.compare(message);
-        return;
       case "sums":
-        this.#comparison.sums(message);
-        return;
       case "leaves":
-        this.#comparison.leaves(message);
-        return;
       case "agreed":
-        this.#comparison.agreed(message);
+        this.#comparison.receive(message);
         return;
       case "neighbours":
         this.#neighbours = new Set(message.names);
