@@ -1,4 +1,4 @@
-// One request to this machine's broker, for probes and scripts: the address, TLS and token come from the settings.
+// One request to a broker, for probes and scripts: this machine's as the settings say, or one named by its URL.
 import { X509Certificate } from "node:crypto";
 import { type ClientRequest, request as httpRequest, type IncomingMessage } from "node:http";
 import { request as httpsRequest } from "node:https";
@@ -18,6 +18,14 @@ export const BROKER_SETTING_NAMES = [
 
 export type BrokerSettings = Pick<Config, (typeof BROKER_SETTING_NAMES)[number]>;
 
+/** A broker, and how it proves itself. */
+export interface BrokerPlace {
+  /** `http` or `https`; its path goes before that of a request. */
+  readonly url: URL;
+  /** The file of the one certificate that is accepted; without it, `https` is checked by name and authority. */
+  readonly certificate: string | undefined;
+}
+
 export interface BrokerAnswer {
   readonly status: number;
   readonly body: string;
@@ -27,7 +35,7 @@ export type BrokerMethod = "GET" | "POST" | "DELETE";
 
 export interface BrokerCall {
   readonly method: BrokerMethod;
-  readonly settings: BrokerSettings;
+  readonly place: BrokerPlace;
   /** Path with query, beginning with a slash. */
   readonly path: string;
   readonly token: Secret<string> | undefined;
@@ -43,11 +51,30 @@ function dialHost(address: string): string {
   return address === "::" ? "::1" : address;
 }
 
-/** The address of the broker, for requests and for sentences. */
-function brokerUrl({ brokerAddr, brokerPort, tlsCert }: BrokerSettings): string {
+/** The broker of the node on this machine. */
+export function ownBroker({ brokerAddr, brokerPort, tlsCert }: BrokerSettings): BrokerPlace {
   const host = dialHost(brokerAddr);
   const bracketed = host.includes(":") ? `[${host}]` : host;
-  return `${tlsCert === undefined ? "http" : "https"}://${bracketed}:${brokerPort}`;
+  const scheme = tlsCert === undefined ? "http" : "https";
+  return { url: new URL(`${scheme}://${bracketed}:${brokerPort}`), certificate: tlsCert };
+}
+
+/** A broker by its URL. Fault `invalid_argument` for what is none. */
+export function parseBrokerUrl(text: string): BrokerPlace {
+  const url = URL.canParse(text) ? new URL(text) : undefined;
+  const isHttp = url?.protocol === "http:" || url?.protocol === "https:";
+  if (url === undefined || !isHttp) {
+    throw new Fault("invalid_argument", "--url must be like http://10.0.0.7:8081");
+  }
+  if (url.username !== "" || url.password !== "" || url.search !== "" || url.hash !== "") {
+    throw new Fault("invalid_argument", "--url must have no user, query or fragment");
+  }
+  return { url, certificate: undefined };
+}
+
+/** The path as the request line has it: nothing in it is rewritten. */
+function requestPath({ place, path }: BrokerCall): string {
+  return `${place.url.pathname.replace(/\/$/, "")}${path}`;
 }
 
 /**
@@ -65,24 +92,24 @@ function sendWhenPinned(request: ClientRequest, certificate: X509Certificate): v
 }
 
 function send(call: BrokerCall): ClientRequest {
-  const url = new URL(brokerUrl(call.settings));
+  const { url, certificate } = call.place;
+  const isTls = url.protocol === "https:";
   const options = {
     host: url.hostname.replaceAll(/[[\]]/g, ""),
-    port: url.port,
-    path: call.path,
+    port: url.port === "" ? (isTls ? 443 : 80) : url.port,
+    path: requestPath(call),
     method: call.method,
     headers: call.token === undefined ? {} : { authorization: `Bearer ${call.token.expose()}` },
     signal: AbortSignal.timeout(call.timeoutMs),
     agent: false as const,
   };
-  const { tlsCert } = call.settings;
-  if (tlsCert === undefined) {
-    const request = httpRequest(options);
-    request.end();
+  if (certificate !== undefined) {
+    const request = httpsRequest({ ...options, rejectUnauthorized: false });
+    sendWhenPinned(request, new X509Certificate(call.readText(certificate)));
     return request;
   }
-  const request = httpsRequest({ ...options, rejectUnauthorized: false });
-  sendWhenPinned(request, new X509Certificate(call.readText(tlsCert)));
+  const request = isTls ? httpsRequest(options) : httpRequest(options);
+  request.end();
   return request;
 }
 
@@ -115,7 +142,7 @@ export async function askBroker(call: BrokerCall): Promise<BrokerAnswer> {
   } catch (cause) {
     const isLate = cause instanceof Error && cause.name === "AbortError";
     const reason = isLate ? `none within ${call.timeoutMs} ms` : reasonOf(cause);
-    const where = `${brokerUrl(call.settings)}${call.path}`;
+    const where = `${call.place.url.origin}${requestPath(call)}`;
     throw new Fault("not_ready", `no answer from ${where}: ${reason}`, {}, cause);
   }
 }

@@ -1,4 +1,4 @@
-// One question to the node on this machine, as commands ask it: settings, token, deadline.
+// One question to a node, as commands ask it: settings, address, token, deadline.
 import { Fault } from "../base/faults.ts";
 import { Secret } from "../base/secret.ts";
 import type { OptionRow } from "./arguments.ts";
@@ -6,7 +6,10 @@ import {
   askBroker,
   type BrokerAnswer,
   type BrokerMethod,
+  type BrokerPlace,
   type BrokerSettings,
+  ownBroker,
+  parseBrokerUrl,
 } from "./broker-client.ts";
 import type { Call } from "./command.ts";
 import type { Context } from "./context.ts";
@@ -17,6 +20,18 @@ export const TIMEOUT_OPTION: OptionRow = {
   help: "How long to wait for the answer.",
 };
 
+export const URL_OPTION: OptionRow = {
+  name: "url",
+  value: "URL",
+  help: "Ask the broker at this address, and not the one that the settings describe.",
+};
+
+/** The broker that `--url` names, else the one of the node on this machine. */
+export function brokerOf(call: Call, settings: BrokerSettings): BrokerPlace {
+  const url = call.options.get(URL_OPTION.name);
+  return url === undefined ? ownBroker(settings) : parseBrokerUrl(url);
+}
+
 export function timeoutMs(call: Call, fallbackSecs: number): number {
   const text = call.options.get("timeout");
   if (text === undefined) return fallbackSecs * 1000;
@@ -26,8 +41,11 @@ export function timeoutMs(call: Call, fallbackSecs: number): number {
 }
 
 /** The configured token, else the one that the running node made for this machine's users. */
-function findToken(settings: BrokerSettings, { host }: Context): Secret<string> | undefined {
+function findToken(settings: BrokerSettings, call: Call): Secret<string> | undefined {
   if (settings.apiToken !== undefined) return settings.apiToken;
+  // The token of the node on this machine is nobody else's business.
+  if (call.options.has(URL_OPTION.name)) return undefined;
+  const { host } = call.context;
   try {
     const token = host.readText(`${settings.runtimeDir}/token`).trim();
     return /^[!-~]+$/.test(token) ? new Secret(token) : undefined;
@@ -46,8 +64,8 @@ export function askNode(
   const { context } = call;
   return askBroker({
     ...request,
-    settings,
-    token: findToken(settings, context),
+    place: brokerOf(call, settings),
+    token: findToken(settings, call),
     timeoutMs: timeoutMs(call, 30),
     readText: context.host.readText,
   });

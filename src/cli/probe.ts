@@ -1,10 +1,17 @@
-// `health` and `get`: questions to the broker of the node on this machine.
+// `health` and `get`: questions to the broker of a node, by default of the one on this machine.
 import { Fault } from "../base/faults.ts";
 import { pickSettings } from "../config/load.ts";
 import { askBroker, BROKER_SETTING_NAMES } from "./broker-client.ts";
 import { type Call, type Command, refuse } from "./command.ts";
 import { EXIT } from "./context.ts";
-import { askNode, printBody, TIMEOUT_OPTION, timeoutMs } from "./node-call.ts";
+import {
+  askNode,
+  brokerOf,
+  printBody,
+  TIMEOUT_OPTION,
+  timeoutMs,
+  URL_OPTION,
+} from "./node-call.ts";
 
 function isYes(body: string, key: string, wanted: unknown): boolean {
   try {
@@ -24,7 +31,7 @@ async function health(call: Call): Promise<number> {
   const isReady = options.has("ready");
   const ask = {
     method: "GET" as const,
-    settings: picked.settings,
+    place: brokerOf(call, picked.settings),
     path: isReady ? "/api/v1/ready" : "/api/v1/health",
     // The probes' routes need no token, and a probe has no business with one.
     token: undefined,
@@ -63,11 +70,15 @@ async function get(call: Call): Promise<number> {
 
 export const healthCommand: Command = {
   name: "health",
-  sentence: "Ask the node on this machine whether it is healthy; for probes.",
-  usage: "[--ready] [--timeout SECONDS] [settings…]",
+  sentence: "Ask the node on this machine, or the one at --url, whether it is healthy; for probes.",
+  usage: "[--ready] [--url URL] [--timeout SECONDS] [settings…]",
   wordsMin: 0,
   wordsMax: 0,
-  options: [{ name: "ready", help: "Ask whether it is ready instead." }, TIMEOUT_OPTION],
+  options: [
+    { name: "ready", help: "Ask whether it is ready instead." },
+    URL_OPTION,
+    TIMEOUT_OPTION,
+  ],
   takesSettings: true,
   examples: ["health", "health --ready --timeout 1"],
   run: health,
@@ -75,12 +86,16 @@ export const healthCommand: Command = {
 
 export const getCommand: Command = {
   name: "get",
-  sentence: "Read a path of the broker of the node on this machine.",
-  usage: "PATH [--timeout SECONDS] [settings…]",
+  sentence: "Print what the broker of the node on this machine, or of --url, answers for a path.",
+  usage: "PATH [--url URL] [--timeout SECONDS] [settings…]",
   wordsMin: 1,
   wordsMax: 1,
-  options: [TIMEOUT_OPTION],
+  options: [URL_OPTION, TIMEOUT_OPTION],
   takesSettings: true,
-  examples: ["get /api/v1/health", "get /api/v1/documents/tracks"],
+  examples: [
+    "get /api/v1/health",
+    "get /api/v1/documents/tracks",
+    "get /api/v1/node --url http://10.0.0.7:8081",
+  ],
   run: get,
 };

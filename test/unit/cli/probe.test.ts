@@ -39,6 +39,9 @@ function listen(state: { status?: string; ready?: boolean }, tls?: Tls): number 
   return server.port ?? 0;
 }
 
+/** Of the settings, where a test asks somebody else. */
+const NOBODY_PORT = 9;
+
 async function run(
   port: number,
   args: readonly string[],
@@ -128,6 +131,51 @@ describe("get", () => {
   });
 });
 
+describe("--url", () => {
+  const urlOf = (port: number) => `http://127.0.0.1:${port}`;
+
+  test("asks another broker than the settings say, for get and for health", async () => {
+    const url = urlOf(listen({ status: "healthy" }));
+    for (const args of [["get", "/api/v1/health"], ["health"]]) {
+      const { code, stdout } = await run(NOBODY_PORT, [...args, "--url", url]);
+      expect([code, stdout]).toEqual([0, '{"status":"healthy"}\n']);
+    }
+  });
+
+  test("a path in it goes before the one that is asked for", async () => {
+    const url = `${urlOf(listen({ status: "healthy" }))}/api/`;
+    const { code, stdout } = await run(NOBODY_PORT, ["get", "/v1/health", "--url", url]);
+    expect([code, stdout]).toEqual([0, '{"status":"healthy"}\n']);
+  });
+
+  test("is sent the configured token and never the one of the node on this machine", async () => {
+    writeFileSync(join(folder, "token"), "left-by-the-node\n");
+    const args = ["get", "/echo", "--url", urlOf(listen({}))];
+    expect((await run(NOBODY_PORT, args)).stdout).toBe("");
+    const configured = await run(NOBODY_PORT, args, { PEAT_API_TOKEN: "configured-token" });
+    expect(configured.stdout).toBe("Bearer configured-token\n");
+  });
+
+  test("nobody there is status 75 and the address", async () => {
+    const url = `http://[::1]:${NOBODY_PORT}`;
+    const { code, stderr } = await run(NOBODY_PORT, ["get", "/api/v1/health", "--url", url]);
+    expect(code).toBe(75);
+    expect(stderr).toContain(`no answer from ${url}/api/v1/health: connection refused`);
+  });
+
+  test.each([
+    "10.0.0.7:8081",
+    "ftp://10.0.0.7",
+    "http://user:word@10.0.0.7",
+    "http://10.0.0.7?a=b",
+    "",
+  ])("refuses what is no address of a broker: %p", async (url) => {
+    const { code, stderr } = await run(NOBODY_PORT, ["get", "/", `--url=${url}`]);
+    expect(code).toBe(64);
+    expect(stderr).toContain("--url");
+  });
+});
+
 /** A certificate that no client trusts, for a name that is not this machine's. */
 function makeCertificate(name: string): { readonly path: string; readonly tls: Tls } {
   const path = join(folder, `${name}.pem`);
@@ -151,6 +199,14 @@ describe.skipIf(Bun.which("openssl") === null)("TLS (needs openssl)", () => {
     const { path, tls } = makeCertificate("own");
     const { code, stdout } = await run(listen({}, tls), ["get", "/echo"], environment(path));
     expect([code, stdout]).toEqual([0, "Bearer configured-token\n"]);
+  });
+
+  test("a broker by its URL must have a certificate that this machine trusts for its name", async () => {
+    const { path, tls } = makeCertificate("far");
+    const url = `https://127.0.0.1:${listen({}, tls)}`;
+    const args = ["get", "/echo", "--url", url];
+    const { code, stdout } = await run(NOBODY_PORT, args, environment(path));
+    expect([code, stdout]).toEqual([75, ""]);
   });
 
   test("any other certificate is refused, before the token is sent", async () => {
