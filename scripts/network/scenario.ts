@@ -11,8 +11,10 @@ export interface Figure {
   readonly what: string;
   readonly value: number;
   readonly unit: string;
-  /** Undefined: only told. */
+  /** What holds on any machine, however busy. Undefined: only told. */
   readonly most?: number;
+  /** What is wanted of a quiet machine: told beside the figure, and never a test's verdict. */
+  readonly aim?: number;
 }
 
 export interface Scenario {
@@ -22,4 +24,8 @@ export interface Scenario {
 
 export function isGood({ value, most }: Figure): boolean {
   return most === undefined || value <= most;
+}
+
+export function isMissed({ value, aim }: Figure): boolean {
+  return aim !== undefined && value > aim;
 }

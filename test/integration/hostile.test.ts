@@ -75,7 +75,7 @@ describe("a stranger that comes with", () => {
       });
       await attacking.catch(() => undefined);
       // An older node may wait to be asked: it has as long as anybody who says nothing.
-      const limitMs = name === "the older protocol" ? 13_000 : 5_000;
+      const limitMs = name === "the older protocol" ? 18_000 : 9_000;
       expect(performance.now() - sinceMs).toBeLessThan(limitMs);
       const line = await it.log.shows("WARN", "Connection refused", "address=127.0.0.1");
       expect(line).toMatch(reasons[name] ?? /a reason that the table knows/);
@@ -83,7 +83,7 @@ describe("a stranger that comes with", () => {
       await it.expectUnharmed();
       await stranger.close();
     },
-    20_000,
+    30_000,
   );
 });
 
@@ -107,11 +107,11 @@ test("silence is thrown out after ten seconds, and holds nobody up meanwhile", a
   c.seek(it.a);
   const soughtMs = performance.now();
   await c.connected(it.a);
-  expect(performance.now() - soughtMs).toBeLessThan(2000);
+  expect(performance.now() - soughtMs).toBeLessThan(8_000);
   const ends = await Promise.all(inside.map(endOf));
   expect(new Set(ends)).toEqual(new Set(["closed by peer: formation auth failed (code 1)"]));
   expect(performance.now() - sinceMs).toBeGreaterThan(9_500);
-  expect(performance.now() - sinceMs).toBeLessThan(13_000);
+  expect(performance.now() - sinceMs).toBeLessThan(18_000);
   const lines = it.log.with("Connection refused");
   expect(lines.length).toBeLessThanOrEqual(3);
   expect(lines[0]).toContain("too many unproved connections");
