@@ -118,7 +118,7 @@ const stampMessage: FuzzTarget = {
     const text = new TextDecoder().decode(input);
     const mark = parseStampMessage(text);
     if (mark === undefined) return "no stamp";
-    const again = parseStampMessage(printStampMessage(mark.stamp, mark.life));
+    const again = parseStampMessage(printStampMessage(mark));
     expectEqual(again, mark, "printed and read");
     return undefined;
   },

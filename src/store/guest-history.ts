@@ -21,6 +21,8 @@ const PATH_STEPS_MAX = 1_000_000;
 /** One change for a guest: root fields with one stamp, as canonical JSON, or removed. */
 export interface GuestWrite {
   readonly stamp: Stamp;
+  /** The stamp is that of the last replacement of the whole document. */
+  readonly isFloor: boolean;
   readonly fields: ReadonlyMap<string, string | undefined>;
 }
 
@@ -49,12 +51,13 @@ export function readGuestHistory(
   const fields = new Map<string, Field>();
   for (const [name, touch] of touchedFields(document, { since, present, marks })) {
     const field = newestOf(document, { name, touch, marks });
-    if (field !== undefined) fields.set(name, field);
+    const isGone = field === undefined || compareStamps(field.stamp, marks.floor) < 0;
+    if (!isGone) fields.set(name, field);
   }
   if (fields.size > FIELDS_MAX) {
     throw new Fault("wire_invalid", `document of ${fields.size} root fields exceeds ${FIELDS_MAX}`);
   }
-  return { form: "latest", life: marks.life, born: 0, floor: ZERO_STAMP, fields };
+  return { form: "latest", life: marks.life, born: 0, floor: marks.floor, fields };
 }
 
 type Change = ReturnType<GuestDocument["decodedSince"]>[number];
@@ -63,6 +66,7 @@ type Change = ReturnType<GuestDocument["decodedSince"]>[number];
 export function isNews(read: LatestState, present: LatestState | undefined): boolean {
   if (present === undefined || read.life > present.life) return true;
   if (read.life < present.life) return false;
+  if (compareStamps(read.floor, present.floor) > 0) return true;
   return [...read.fields].some(([name, field]) => {
     if (compareStamps(field.stamp, present.floor) < 0) return false;
     const ours = present.fields.get(name);
@@ -192,12 +196,16 @@ function printForeign(value: JsonValue): string {
 /** What has to be written on top of `document` so that it shows `state`, in the order of stamps. */
 export function guestWrites(document: GuestDocument, state: LatestState): GuestWrite[] {
   const marks = new ChangeMarks(document.metas());
-  const byStamp = new Map<string, { stamp: Stamp; fields: Map<string, string | undefined> }>();
-  const write = (stamp: Stamp, name: string, json: string | undefined) => {
-    const id = printStampMessage(stamp, 0);
-    const group = byStamp.get(id) ?? { stamp, fields: new Map<string, string | undefined>() };
+  const byStamp = new Map<string, GuestWrite & { fields: Map<string, string | undefined> }>();
+  const groupOf = (stamp: Stamp) => {
+    const id = `${stamp.n} ${stamp.start}`;
+    const isFloor = compareStamps(stamp, state.floor) === 0 && stamp.n > 0;
+    const group = byStamp.get(id) ?? { stamp, isFloor, fields: new Map() };
     byStamp.set(id, group);
-    group.fields.set(name, json);
+    return group;
+  };
+  const write = (stamp: Stamp, name: string, json: string | undefined) => {
+    groupOf(stamp).fields.set(name, json);
   };
   for (const [name, field] of state.fields) {
     if (!isShown(document, { name, field, marks, life: state.life })) {
@@ -209,12 +217,15 @@ export function guestWrites(document: GuestDocument, state: LatestState): GuestW
     // Replaced as a whole, or of an earlier life. The stamp beats nothing that the floor does not beat.
     write(state.floor, name, undefined);
   }
+  // A node that lost its copy has to learn from the guest's that what is older is gone.
+  const isFloorTold = marks.life === state.life && compareStamps(marks.floor, state.floor) >= 0;
+  if (!isFloorTold && state.floor.n > 0) groupOf(state.floor);
   const groups = [...byStamp.values()];
   const newest = newestStamp(state);
   const reach = groups.reduce((most, { stamp }) => Math.max(most, stamp.n), marks.reach);
   // Removed before the guest ever saw it, or empty: nothing to write, but what the guest writes next is later.
   if (newest.n > reach || (groups.length === 0 && document.heads().length === 0)) {
-    groups.push({ stamp: newest, fields: new Map() });
+    groups.push({ stamp: newest, isFloor: false, fields: new Map() });
   }
   for (const { fields } of groups) sortByName(fields);
   return groups.sort((a, b) => compareStamps(a.stamp, b.stamp));
@@ -251,13 +262,14 @@ export function writeGuestHistory(
   writes: readonly GuestWrite[],
   life: number,
 ): void {
-  for (const { stamp, fields } of writes) {
+  for (const { stamp, isFloor, fields } of writes) {
     const values = new Map<string, JsonValue | undefined>();
     for (const [name, json] of fields) {
       values.set(name, json === undefined ? undefined : parseJson(json));
     }
     const timeSecs = Math.floor(stamp.n / 1024 / 1000);
-    document.write(values, { message: printStampMessage(stamp, life), timeSecs });
+    const message = printStampMessage({ stamp, life, isFloor });
+    document.write(values, { message, timeSecs });
   }
 }
 

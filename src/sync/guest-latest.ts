@@ -117,7 +117,8 @@ export class GuestLatest implements GuestPart {
       const names = document.names();
       if (names.length === 0) return [];
       const fields = new Map(names.map((name) => [name, undefined]));
-      const message = printStampMessage(ZERO_STAMP, Math.max(0, life - 1));
+      const told = { stamp: ZERO_STAMP, life: Math.max(0, life - 1), isFloor: false };
+      const message = printStampMessage(told);
       document.write(fields, { message, timeSecs: 0 });
       return [snapshot(key, document)];
     } finally {

@@ -19,20 +19,25 @@ function change(hash: string, given: Partial<ChangeMeta> = {}): ChangeMeta {
   return { actor: "aa".repeat(16), time: 0, message: null, deps: [], hash, ...ops, ...given };
 }
 
+function message(n: number, start: string, life: number, isFloor = false): string {
+  return printStampMessage({ stamp: { n, start: startId(start) }, life, isFloor });
+}
+
 test("a message gives back the stamp and the life that it was printed from, and nothing else does", () => {
   fc.assert(
     fc.property(
       fc.nat(N_MAX),
       fc.stringMatching(/^[0-9a-f]{32}$/),
       fc.nat(1000),
-      (n, start, half) => {
-        const stamp = { n, start: start as StartId };
-        const life = 2 * half;
-        expect(parseStampMessage(printStampMessage(stamp, life))).toEqual({ stamp, life });
+      fc.boolean(),
+      (n, start, half, isFloor) => {
+        const told = { stamp: { n, start: start as StartId }, life: 2 * half, isFloor };
+        expect(parseStampMessage(printStampMessage(told))).toEqual(told);
       },
     ),
   );
-  expect(printStampMessage({ n: 5, start: startId("b") }, 0)).toBe(`peat1 5 ${"b".repeat(32)}`);
+  expect(message(5, "b", 0)).toBe(`peat1 5 ${"b".repeat(32)}`);
+  expect(message(5, "b", 2, true)).toBe(`peat1 5 ${"b".repeat(32)} 2 whole`);
   const start = "0".repeat(32);
   for (const text of [
     null,
@@ -46,6 +51,8 @@ test("a message gives back the stamp and the life that it was printed from, and 
     `peat1 5 ${start} 4294967294`,
     `peat1 9007199254740991 ${start}`,
     `peat1 5 ${start}\n`,
+    `peat1 5 ${start} whole whole`,
+    `peat1 5 ${start} whole 2`,
     `peat2 5 ${start}`,
   ]) {
     expect(parseStampMessage(text)).toBeUndefined();
@@ -54,8 +61,8 @@ test("a message gives back the stamp and the life that it was printed from, and 
 
 test("a foreign change is later than everything that it depends on, and in the same life", () => {
   const marks = new ChangeMarks([
-    change("a", { message: printStampMessage({ n: 900, start: startId("a") }, 2) }),
-    change("b", { message: printStampMessage({ n: 50, start: startId("b") }, 2), deps: ["a"] }),
+    change("a", { message: message(900, "a", 2) }),
+    change("b", { message: message(50, "b", 2), deps: ["a"] }),
     change("c", { deps: ["b"] }),
     change("d", {}),
   ]);
@@ -64,6 +71,15 @@ test("a foreign change is later than everything that it depends on, and in the s
   expect(marks.ofChange("d")).toMatchObject({ stamp: { n: 1 }, life: 0 });
   expect(marks.life).toBe(2);
   expect(marks.reach).toBe(901);
+});
+
+test("the floor is that of the newest replacement of the newest life", () => {
+  const floorAfter = (...messages: readonly string[]) =>
+    new ChangeMarks(messages.map((text, n) => change(String(n), { message: text }))).floor.n;
+  expect(floorAfter(message(5, "a", 0))).toBe(0);
+  expect(floorAfter(message(7, "a", 0, true), message(5, "b", 0, true))).toBe(7);
+  expect(floorAfter(message(7, "a", 0, true), message(9, "b", 2))).toBe(0);
+  expect(floorAfter(message(9, "b", 2, true), message(11, "a", 0, true))).toBe(9);
 });
 
 test("the writer's clock counts, in seconds, unless it is none", () => {
@@ -80,7 +96,7 @@ test("operations find their change, whatever the actor wrote before and after", 
     change("x", {
       startOp: 1,
       maxOp: 9,
-      message: printStampMessage({ n: 7, start: startId("a") }, 0),
+      message: message(7, "a", 0),
     }),
     change("b", { actor, startOp: 5, maxOp: 5, deps: ["a"] }),
     change("c", { actor, startOp: 12, maxOp: 20, deps: ["b", "x"] }),
