@@ -97,7 +97,7 @@ export class CollectionPolicies {
   readonly #ttlSecs: ReadonlyMap<string, number>;
   /** Seconds for which stubs are kept. */
   readonly memorySecs: number;
-  /** Equal for equal rules: SHA-256, first 16 bytes, of all that is named, as 32 hex digits. */
+  /** Equal for equal rules: SHA-256, first 16 bytes, of all that is named and of the memory, as 32 hex digits. */
   readonly fingerprint: string;
 
   constructor(choices: PolicyChoices) {
@@ -143,13 +143,15 @@ export class CollectionPolicies {
 
   /** One collection's rules as text, the same on every node that has the same ones. */
   describe(collection: string): string {
-    const { mode, deletion, ttlSecs, tombstoneSecs } = this.of(collection);
+    const { mode, deletion, ttlSecs } = this.of(collection);
+    const tombstone = "ttlSecs" in deletion ? deletion.ttlSecs : "memory";
     const window = mode.kind === "WindowedHistory" ? `:${mode.windowSecs}` : "";
-    return `${mode.kind}${window} ${deletion.kind}:${tombstoneSecs} ttl:${ttlSecs ?? "none"}`;
+    return `${mode.kind}${window} ${deletion.kind}:${tombstone} ttl:${ttlSecs ?? "none"}`;
   }
 
   #printFingerprint(): string {
     const lines = this.named().map((name) => `${name} ${this.describe(name)}\n`);
+    lines.push(`${this.memorySecs}`);
     return new Bun.CryptoHasher("sha256").update(lines.join("")).digest("hex").slice(0, 32);
   }
 }

@@ -15,14 +15,17 @@ export type ComparedStore = Pick<
   "horizon" | "sum" | "leaves" | "hashOf" | "headsOf" | "hasHeads"
 >;
 
+/** No collection has this name: under it a node tells for how long it remembers deletions. */
+const MEMORY = "";
 /** The rules of a collection that nobody names. */
-const UNNAMED = new CollectionPolicies(NO_CHOICES);
+const UNNAMED = new CollectionPolicies(NO_CHOICES).describe("any");
 
-/** As the peer is told: whatever is named here. */
+/** As the peer is told: whatever is named here, and the memory. */
 export function rulesOf(policies: CollectionPolicies): RuleEntry[] {
-  return policies
-    .named()
-    .map((collection) => ({ collection, rules: policies.describe(collection) }));
+  return [
+    { collection: MEMORY, rules: String(policies.memorySecs) },
+    ...policies.named().map((collection) => ({ collection, rules: policies.describe(collection) })),
+  ];
 }
 
 export class RuleDifferences {
@@ -52,11 +55,19 @@ export class RuleDifferences {
   told(rules: readonly RuleEntry[]): void {
     const own = this.#store.policies;
     const theirs = new Map(rules.map((entry) => [entry.collection, entry.rules]));
+    const memory = theirs.get(MEMORY);
+    theirs.delete(MEMORY);
+    if (memory !== String(own.memorySecs)) {
+      // It concerns all that people store, and only what was deleted long ago: nothing is left out for it.
+      log.warn(
+        "A peer remembers deletions for another time; what only one of both has forgotten will be compared again and again: set PEAT_DELETION_MEMORY_DAYS alike",
+        { peer: this.#peerName, seconds: memory ?? "unknown", ours: own.memorySecs },
+      );
+    }
     const named = new Set([...own.named(), ...theirs.keys()]);
-    this.#collections = [...named].filter((collection) => {
-      const their = theirs.get(collection) ?? UNNAMED.describe("");
-      return their !== own.describe(collection);
-    });
+    this.#collections = [...named].filter(
+      (collection) => (theirs.get(collection) ?? UNNAMED) !== own.describe(collection),
+    );
     this.#compared =
       this.#collections.length === 0 ? this.#store : without(this.#store, this.#collections);
     if (this.#collections.length === 0) return;

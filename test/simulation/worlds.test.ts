@@ -10,12 +10,14 @@ import { simulate } from "./world.ts";
 const SABOTAGE_SEEDS = 60;
 const IS_FULL = process.env["PEAT_TEST_FULL"] === "1";
 const SEEDS = IS_FULL ? 200 : 25;
+/** Worlds beyond those that once showed a fault: fields of two replacements, mixed by way of a guest (746). */
+const KEPT_SEEDS = [746];
 /** Those that make nodes talk without end take seconds each. */
 const BROKEN = IS_FULL ? SABOTAGES : SABOTAGES.slice(0, 2);
 
 test(`whatever happens in ${SEEDS} worlds: nodes at rest are equal, silent, and have lost nothing`, async () => {
   const failures: string[] = [];
-  for (let seed = 1; seed <= SEEDS; seed += 1) {
+  for (const seed of [...Array.from({ length: SEEDS }, (_, n) => n + 1), ...KEPT_SEEDS]) {
     const { complaints } = await runScenario(seed);
     for (const complaint of complaints) failures.push(`seed ${seed}: ${complaint}`);
   }
