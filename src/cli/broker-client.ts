@@ -31,13 +31,15 @@ export interface BrokerAnswer {
   readonly body: string;
 }
 
-export type BrokerMethod = "GET" | "POST" | "DELETE";
+export type BrokerMethod = "GET" | "POST" | "PUT" | "DELETE";
 
 export interface BrokerCall {
   readonly method: BrokerMethod;
   readonly place: BrokerPlace;
   /** Path with query, beginning with a slash. */
   readonly path: string;
+  /** JSON that is sent along. */
+  readonly body?: string | undefined;
   readonly token: Secret<string> | undefined;
   readonly timeoutMs: number;
   readonly readText: (path: string) => string;
@@ -59,15 +61,15 @@ export function ownBroker({ brokerAddr, brokerPort, tlsCert }: BrokerSettings): 
   return { url: new URL(`${scheme}://${bracketed}:${brokerPort}`), certificate: tlsCert };
 }
 
-/** A broker by its URL. Fault `invalid_argument` for what is none. */
-export function parseBrokerUrl(text: string): BrokerPlace {
+/** A broker by its URL, given as the option `name`. Fault `invalid_argument` for what is none. */
+export function parseBrokerUrl(text: string, { name }: { name: string }): BrokerPlace {
   const url = URL.canParse(text) ? new URL(text) : undefined;
   const isHttp = url?.protocol === "http:" || url?.protocol === "https:";
   if (url === undefined || !isHttp) {
-    throw new Fault("invalid_argument", "--url must be like http://10.0.0.7:8081");
+    throw new Fault("invalid_argument", `--${name} must be like http://10.0.0.7:8081`);
   }
   if (url.username !== "" || url.password !== "" || url.search !== "" || url.hash !== "") {
-    throw new Fault("invalid_argument", "--url must have no user, query or fragment");
+    throw new Fault("invalid_argument", `--${name} must have no user, query or fragment`);
   }
   return { url, certificate: undefined };
 }
@@ -81,14 +83,25 @@ function requestPath({ place, path }: BrokerCall): string {
  * The certificate is compared with the one in the settings, byte for byte: this machine's own, whatever
  * name or authority stands in it. Nothing is sent before that.
  */
-function sendWhenPinned(request: ClientRequest, certificate: X509Certificate): void {
+function sendWhenPinned(
+  request: ClientRequest,
+  certificate: X509Certificate,
+  body: string | undefined,
+): void {
   request.on("socket", (socket) => {
     socket.on("secureConnect", () => {
       const peer = socket instanceof TLSSocket ? socket.getPeerCertificate() : undefined;
-      if (peer?.fingerprint256 === certificate.fingerprint256) request.end();
+      if (peer?.fingerprint256 === certificate.fingerprint256) request.end(body);
       else request.destroy(new Error("the certificate is not the one of PEAT_TLS_CERT"));
     });
   });
+}
+
+function headersOf({ token, body }: BrokerCall): Record<string, string> {
+  return {
+    ...(token === undefined ? {} : { authorization: `Bearer ${token.expose()}` }),
+    ...(body === undefined ? {} : { "content-type": "application/json" }),
+  };
 }
 
 function send(call: BrokerCall): ClientRequest {
@@ -99,17 +112,17 @@ function send(call: BrokerCall): ClientRequest {
     port: url.port === "" ? (isTls ? 443 : 80) : url.port,
     path: requestPath(call),
     method: call.method,
-    headers: call.token === undefined ? {} : { authorization: `Bearer ${call.token.expose()}` },
+    headers: headersOf(call),
     signal: AbortSignal.timeout(call.timeoutMs),
     agent: false as const,
   };
   if (certificate !== undefined) {
     const request = httpsRequest({ ...options, rejectUnauthorized: false });
-    sendWhenPinned(request, new X509Certificate(call.readText(certificate)));
+    sendWhenPinned(request, new X509Certificate(call.readText(certificate)), call.body);
     return request;
   }
   const request = isTls ? httpsRequest(options) : httpRequest(options);
-  request.end();
+  request.end(call.body);
   return request;
 }
 

@@ -7,7 +7,8 @@ import type { Call, Command } from "./command.ts";
 import { type Context, EXIT } from "./context.ts";
 import { deriveIdCommand } from "./derive-id.ts";
 import { commandHelp, manualPage, overview, versionText } from "./help.ts";
-import { getCommand, healthCommand } from "./probe.ts";
+import { deleteCommand, getCommand, healthCommand, putCommand } from "./probe.ts";
+import { probeSyncCommand } from "./probe-sync.ts";
 import { runCommand } from "./run.ts";
 import { deletedCommand, discardCommand, orphansCommand, restoreCommand } from "./set-aside.ts";
 
@@ -83,6 +84,9 @@ export const COMMANDS: readonly Command[] = [
   deriveIdCommand,
   healthCommand,
   getCommand,
+  putCommand,
+  deleteCommand,
+  probeSyncCommand,
   deletedCommand,
   orphansCommand,
   restoreCommand,

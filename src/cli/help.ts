@@ -72,7 +72,10 @@ ${examples}${settings}`;
 
 const EXIT_CODES: readonly (readonly [string, string])[] = [
   ["0", "Success, and the end after SIGTERM or SIGINT."],
-  ["1", "health: not healthy or no answer; get: the broker refused."],
+  [
+    "1",
+    "health: not healthy or no answer; get, put, delete: the broker refused; probe-sync: not in time.",
+  ],
   ["64", "The command line is wrong."],
   ["69", "An address can't be listened on."],
   ["70", "A defect of the program; the log has the details."],

@@ -5,7 +5,7 @@ import type { OptionRow } from "./arguments.ts";
 import {
   askBroker,
   type BrokerAnswer,
-  type BrokerMethod,
+  type BrokerCall,
   type BrokerPlace,
   type BrokerSettings,
   ownBroker,
@@ -26,10 +26,14 @@ export const URL_OPTION: OptionRow = {
   help: "Ask the broker at this address, and not the one that the settings describe.",
 };
 
-/** The broker that `--url` names, else the one of the node on this machine. */
-export function brokerOf(call: Call, settings: BrokerSettings): BrokerPlace {
-  const url = call.options.get(URL_OPTION.name);
-  return url === undefined ? ownBroker(settings) : parseBrokerUrl(url);
+/** The broker that the option `name` gives, else the one of the node on this machine. */
+export function brokerOf(
+  call: Call,
+  settings: BrokerSettings,
+  { name }: { name: string } = URL_OPTION,
+): BrokerPlace {
+  const url = call.options.get(name);
+  return url === undefined ? ownBroker(settings) : parseBrokerUrl(url, { name });
 }
 
 export function timeoutMs(call: Call, fallbackSecs: number): number {
@@ -40,11 +44,15 @@ export function timeoutMs(call: Call, fallbackSecs: number): number {
   throw new Fault("invalid_argument", "--timeout must be seconds, more than 0 and at most 3600");
 }
 
-/** The configured token, else the one that the running node made for this machine's users. */
-function findToken(settings: BrokerSettings, call: Call): Secret<string> | undefined {
+/** The configured token, else, for the node on this machine, the one that it made for its users. */
+export function tokenFor(
+  call: Call,
+  settings: BrokerSettings,
+  { name }: { name: string } = URL_OPTION,
+): Secret<string> | undefined {
   if (settings.apiToken !== undefined) return settings.apiToken;
   // The token of the node on this machine is nobody else's business.
-  if (call.options.has(URL_OPTION.name)) return undefined;
+  if (call.options.has(name)) return undefined;
   const { host } = call.context;
   try {
     const token = host.readText(`${settings.runtimeDir}/token`).trim();
@@ -59,13 +67,13 @@ function findToken(settings: BrokerSettings, call: Call): Secret<string> | undef
 export function askNode(
   call: Call,
   settings: BrokerSettings,
-  request: { readonly method: BrokerMethod; readonly path: string },
+  request: Pick<BrokerCall, "method" | "path" | "body">,
 ): Promise<BrokerAnswer> {
   const { context } = call;
   return askBroker({
     ...request,
     place: brokerOf(call, settings),
-    token: findToken(settings, call),
+    token: tokenFor(call, settings),
     timeoutMs: timeoutMs(call, 30),
     readText: context.host.readText,
   });

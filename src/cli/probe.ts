@@ -1,7 +1,8 @@
-// `health` and `get`: questions to the broker of a node, by default of the one on this machine.
+// `health`, `get`, `put`, `delete`: one request to the broker of a node, by default of the one on this machine.
 import { Fault } from "../base/faults.ts";
 import { pickSettings } from "../config/load.ts";
-import { askBroker, BROKER_SETTING_NAMES } from "./broker-client.ts";
+import { bodyField, isGood } from "./answer.ts";
+import { askBroker, BROKER_SETTING_NAMES, type BrokerMethod } from "./broker-client.ts";
 import { type Call, type Command, refuse } from "./command.ts";
 import { EXIT } from "./context.ts";
 import {
@@ -12,17 +13,6 @@ import {
   timeoutMs,
   URL_OPTION,
 } from "./node-call.ts";
-
-function isYes(body: string, key: string, wanted: unknown): boolean {
-  try {
-    const parsed: unknown = JSON.parse(body);
-    if (typeof parsed !== "object" || parsed === null) return false;
-    return Object.entries(parsed).some(([name, value]) => name === key && value === wanted);
-  } catch {
-    // Something else listens there; its answer is printed all the same.
-    return false;
-  }
-}
 
 async function health(call: Call): Promise<number> {
   const { context, options } = call;
@@ -47,24 +37,25 @@ async function health(call: Call): Promise<number> {
     return EXIT.failed;
   }
   printBody(context, answer.body);
-  const isGood = isReady
-    ? isYes(answer.body, "ready", true)
-    : isYes(answer.body, "status", "healthy");
-  return answer.status === 200 && isGood ? EXIT.ok : EXIT.failed;
+  const isWell = isReady
+    ? bodyField(answer.body, "ready") === true
+    : bodyField(answer.body, "status") === "healthy";
+  return answer.status === 200 && isWell ? EXIT.ok : EXIT.failed;
 }
 
-async function get(call: Call): Promise<number> {
+/** One request; what is answered is printed, whatever it is. */
+async function request(call: Call, method: BrokerMethod): Promise<number> {
   const { context, words } = call;
-  const path = words[0] ?? "";
+  const [path = "", body] = words;
   if (!/^\/[!-~]*$/.test(path)) {
     throw new Fault("invalid_argument", "PATH must begin with a slash and have no blanks");
   }
   const picked = pickSettings(call.settings(), BROKER_SETTING_NAMES);
   if (!picked.ok) return refuse(context, picked);
-  const { status, body } = await askNode(call, picked.settings, { method: "GET", path });
-  printBody(context, body);
-  if (status >= 200 && status < 300) return EXIT.ok;
-  context.stderr.write(`${context.program}: ${path} was answered with status ${status}\n`);
+  const answer = await askNode(call, picked.settings, { method, path, body });
+  printBody(context, answer.body);
+  if (isGood(answer)) return EXIT.ok;
+  context.stderr.write(`${context.program}: ${path} was answered with status ${answer.status}\n`);
   return EXIT.failed;
 }
 
@@ -97,5 +88,29 @@ export const getCommand: Command = {
     "get /api/v1/documents/tracks",
     "get /api/v1/node --url http://10.0.0.7:8081",
   ],
-  run: get,
+  run: (call) => request(call, "GET"),
+};
+
+export const putCommand: Command = {
+  name: "put",
+  sentence: "Write JSON to a path of the broker of the node on this machine, or of --url.",
+  usage: "PATH JSON [--url URL] [--timeout SECONDS] [settings…]",
+  wordsMin: 2,
+  wordsMax: 2,
+  options: [URL_OPTION, TIMEOUT_OPTION],
+  takesSettings: true,
+  examples: [`put /api/v1/documents/tracks/t1 '{"lat": 47.37, "lng": 8.54}'`],
+  run: (call) => request(call, "PUT"),
+};
+
+export const deleteCommand: Command = {
+  name: "delete",
+  sentence: "Delete at a path of the broker of the node on this machine, or of --url.",
+  usage: "PATH [--url URL] [--timeout SECONDS] [settings…]",
+  wordsMin: 1,
+  wordsMax: 1,
+  options: [URL_OPTION, TIMEOUT_OPTION],
+  takesSettings: true,
+  examples: ["delete /api/v1/documents/tracks/t1"],
+  run: (call) => request(call, "DELETE"),
 };

@@ -1,13 +1,9 @@
 // `deleted`, `orphans`, `restore` and `discard`: what the node on this machine keeps beside its documents.
 import { Fault } from "../base/faults.ts";
 import { pickSettings } from "../config/load.ts";
+import { field, isGood, refusalOf } from "./answer.ts";
 import type { OptionRow } from "./arguments.ts";
-import {
-  BROKER_SETTING_NAMES,
-  type BrokerAnswer,
-  type BrokerMethod,
-  type BrokerSettings,
-} from "./broker-client.ts";
+import { BROKER_SETTING_NAMES, type BrokerMethod, type BrokerSettings } from "./broker-client.ts";
 import { type Call, type Command, refuse } from "./command.ts";
 import { type Context, EXIT } from "./context.ts";
 import { askNode, TIMEOUT_OPTION } from "./node-call.ts";
@@ -27,11 +23,6 @@ interface Entry {
 interface Page {
   readonly entries: readonly Entry[];
   readonly next: number | undefined;
-}
-
-function field(value: unknown, name: string): unknown {
-  if (typeof value !== "object" || value === null) return undefined;
-  return Object.entries(value).find(([key]) => key === name)?.[1];
 }
 
 function toEntry(value: unknown): Entry {
@@ -58,21 +49,6 @@ function parsePage(body: string): Page {
   }
   const next = field(parsed, "next");
   return { entries: entries.map(toEntry), next: typeof next === "number" ? next : undefined };
-}
-
-/** The sentence that the node gives for a refusal, or its status. */
-function refusalOf({ status, body }: BrokerAnswer): string {
-  try {
-    const sentence = field(JSON.parse(body), "error");
-    if (typeof sentence === "string") return sentence;
-  } catch {
-    // Something else answers there: its status has to do.
-  }
-  return `the node answered with status ${status}`;
-}
-
-function isGood({ status }: BrokerAnswer): boolean {
-  return status >= 200 && status < 300;
 }
 
 function tell({ program, stderr }: Context, sentence: string): void {

@@ -131,6 +131,36 @@ describe("get", () => {
   });
 });
 
+describe("put and delete", () => {
+  function listenForWrites() {
+    const requests: string[] = [];
+    const server = Bun.serve({
+      port: 0,
+      hostname: "127.0.0.1",
+      async fetch(request) {
+        const type = request.headers.get("content-type") ?? "";
+        requests.push(`${request.method} ${type} ${await request.text()}`);
+        return Response.json({ ok: true }, { status: request.method === "PUT" ? 201 : 200 });
+      },
+    });
+    closers.push(() => server.stop(true));
+    return { port: server.port ?? 0, requests };
+  }
+
+  test("send the JSON that is given, and print the answer", async () => {
+    const { port, requests } = listenForWrites();
+    const put = await run(port, ["put", "/api/v1/documents/a/b", '{"lat":47.37}']);
+    expect([put.code, put.stdout]).toEqual([0, '{"ok":true}\n']);
+    expect((await run(port, ["delete", "/api/v1/documents/a/b"])).code).toBe(0);
+    expect(requests).toEqual(['PUT application/json {"lat":47.37}', "DELETE  "]);
+  });
+
+  test("need a path, and put a body", async () => {
+    expect((await run(NOBODY_PORT, ["put", "/x"])).code).toBe(64);
+    expect((await run(NOBODY_PORT, ["delete", "x"])).code).toBe(64);
+  });
+});
+
 describe("--url", () => {
   const urlOf = (port: number) => `http://127.0.0.1:${port}`;
 
