@@ -154,6 +154,8 @@ export interface DatabaseOptions {
   readonly path: string;
   /** Page cache. */
   readonly cacheBytes: number;
+  /** Ms since the Unix epoch; the system's clock unless given. */
+  readonly now?: () => number;
   /** Called when reading fails: what is here can no longer be told. */
   readonly onFailure?: (fault: Fault) => void;
 }
@@ -171,7 +173,7 @@ export class Database {
   readonly #sqlite: Sqlite;
   readonly #onFailure: (fault: Fault) => void;
 
-  private constructor(sqlite: Sqlite, { path, onFailure }: DatabaseOptions) {
+  private constructor(sqlite: Sqlite, { path, onFailure, now = Date.now }: DatabaseOptions) {
     this.#sqlite = sqlite;
     this.path = path;
     this.renderings = new RenderingTable(sqlite);
@@ -179,7 +181,7 @@ export class Database {
     this.stubs = new Stubs(sqlite);
     this.aside = new SetAside(sqlite);
     this.#onFailure = onFailure ?? (() => undefined);
-    this.guests = new GuestTable(sqlite, { path, onFailure: this.#onFailure });
+    this.guests = new GuestTable(sqlite, { path, now, onFailure: this.#onFailure });
   }
 
   /** Faults: storage_locked, storage_unusable (damaged, not ours, from a later version). */

@@ -1,5 +1,5 @@
 // What the store lets go when its time has come, a bounded number at a time: tombstones become stubs, hidden
-// documents and the contents of deleted ones are dropped, stubs are forgotten.
+// documents and the contents of deleted ones are dropped, stubs are forgotten, and what guests held that are gone for good.
 import type { CollectionPolicies } from "./collection-policies.ts";
 import type { CrdtCache } from "./crdt-cache.ts";
 import { type Database, isDamaged, type Row } from "./database.ts";
@@ -47,19 +47,22 @@ export class Garbage {
     const documents = this.#rows(database.due.hidden(now - GRACE_MS, PER_TURN));
     const contents = this.#contents(now);
     const hasStubs = database.stubs.hasDue(now);
+    const hasHistories = database.guests.hasUnused(now - this.#memoryMs);
     const count = tombstones.length + documents.length + contents.length;
-    if (count === 0 && !hasStubs) return { tombstones: 0, documents: 0, hasMore: false };
-    let forgotten = 0;
+    if (count === 0 && !hasStubs && !hasHistories)
+      return { tombstones: 0, documents: 0, hasMore: false };
+    let [forgotten, histories] = [0, 0];
     database.write([], [], now, () => {
       for (const row of tombstones) this.#toStub(row, now);
       for (const row of documents) this.#drop(row, now);
       for (const id of contents) database.aside.remove(id);
       forgotten = this.#forget(now);
+      histories = database.guests.forget(now - this.#memoryMs, PER_TURN);
     });
     for (const { key } of documents) cache.forget(key);
     for (const row of [...tombstones, ...documents]) removed(row);
     const isFull = [tombstones, documents, contents].some((list) => list.length === PER_TURN);
-    const hasMore = isFull || forgotten === PER_TURN;
+    const hasMore = isFull || forgotten === PER_TURN || histories === PER_TURN;
     return { tombstones: tombstones.length, documents: documents.length, hasMore };
   }
 

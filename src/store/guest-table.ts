@@ -11,6 +11,8 @@ const log = getLog("peat_mesh::storage::automerge_store");
 
 /** Bytes that wait to be written; beyond them they are at once. */
 const WAITING_BYTES_MAX = 4 * 1024 * 1024;
+/** How exactly it is known when a row was last of use. */
+const USE_STEP_MS = 24 * 60 * 60 * 1000;
 
 interface Waiting {
   readonly guest: string;
@@ -19,19 +21,26 @@ interface Waiting {
   readonly chunks: Uint8Array | undefined;
 }
 
+export interface GuestTableOptions {
+  readonly path: string;
+  /** Ms since the Unix epoch. */
+  readonly now: () => number;
+  /** Called when the file can't be read or written any more. */
+  readonly onFailure: (fault: Fault) => void;
+}
+
 export class GuestTable {
   readonly #sqlite: Sqlite;
-  readonly #path: string;
-  readonly #onFailure: (fault: Fault) => void;
+  readonly #options: GuestTableOptions;
   readonly #waiting = new Map<string, Waiting>();
+  /** Rows that were read and have not been for a day. */
+  readonly #used = new Map<string, Pick<Waiting, "guest" | "key">>();
   #waitingBytes = 0;
   #losses = 0;
 
-  /** `onFailure` is called when the file can't be read or written any more. */
-  constructor(sqlite: Sqlite, options: { path: string; onFailure: (fault: Fault) => void }) {
+  constructor(sqlite: Sqlite, options: GuestTableOptions) {
     this.#sqlite = sqlite;
-    this.#path = options.path;
-    this.#onFailure = options.onFailure;
+    this.#options = options;
   }
 
   /** How often something was lost since the start. What was written before must not be continued. */
@@ -48,16 +57,40 @@ export class GuestTable {
   get(guest: string, key: DocumentKey): Uint8Array | undefined {
     const waiting = this.#waiting.get(nameOf(guest, key));
     if (waiting !== undefined) return waiting.chunks;
-    const query = this.#sqlite.query<{ chunks: Uint8Array }, [string, string]>(
-      "SELECT chunks FROM guest_histories WHERE guest = ? AND key = ?",
+    const query = this.#sqlite.query<{ chunks: Uint8Array; used_at: number }, [string, string]>(
+      "SELECT chunks, used_at FROM guest_histories WHERE guest = ? AND key = ?",
     );
     try {
-      return query.get(guest, key)?.chunks;
+      const row = query.get(guest, key);
+      if (row !== null && row.used_at < this.#options.now() - USE_STEP_MS) {
+        this.#used.set(nameOf(guest, key), { guest, key });
+      }
+      return row?.chunks;
     } catch (error) {
-      const fault = toStorageFault(error, this.#path);
-      this.#onFailure(fault);
+      const fault = toStorageFault(error, this.#options.path);
+      this.#options.onFailure(fault);
       throw fault;
     }
+  }
+
+  /**
+   * Removes up to `limit` rows that were last used before `time` (ms, to within a day), of guests and documents that
+   * are gone for good; returns their number. To be called in a transaction.
+   */
+  forget(time: number, limit: number): number {
+    const { changes } = this.#sqlite
+      .query(
+        `DELETE FROM guest_histories WHERE (guest, key) IN (
+           SELECT guest, key FROM guest_histories WHERE used_at < ? LIMIT ?)`,
+      )
+      .run(time, limit);
+    return changes;
+  }
+
+  /** Whether there are rows that were last used before `time`. */
+  hasUnused(time: number): boolean {
+    const query = this.#sqlite.query("SELECT 1 FROM guest_histories WHERE used_at < ? LIMIT 1");
+    return query.get(time) !== null;
   }
 
   /** Undefined forgets it. Written by the next flush(). */
@@ -70,24 +103,30 @@ export class GuestTable {
 
   /** What it can't write is gone. */
   flush(): void {
-    if (this.#waiting.size === 0) return;
-    const waiting = [...this.#waiting.values()];
+    if (this.#waiting.size === 0 && this.#used.size === 0) return;
+    const [waiting, used] = [[...this.#waiting.values()], [...this.#used.values()]];
+    const now = this.#options.now();
     this.#waiting.clear();
+    this.#used.clear();
     this.#waitingBytes = 0;
-    const put = this.#sqlite.query("INSERT OR REPLACE INTO guest_histories VALUES (?, ?, ?)");
+    const put = this.#sqlite.query("INSERT OR REPLACE INTO guest_histories VALUES (?, ?, ?, ?)");
     const remove = this.#sqlite.query("DELETE FROM guest_histories WHERE guest = ? AND key = ?");
+    const use = this.#sqlite.query(
+      "UPDATE guest_histories SET used_at = ? WHERE guest = ? AND key = ?",
+    );
     const write = this.#sqlite.transaction(() => {
+      for (const { guest, key } of used) use.run(now, guest, key);
       for (const { guest, key, chunks } of waiting) {
         if (chunks === undefined) remove.run(guest, key);
-        else put.run(guest, key, chunks);
+        else put.run(guest, key, chunks, now);
       }
     });
     try {
       write.immediate();
     } catch (error) {
       this.#losses += 1;
-      const fault = toStorageFault(error, this.#path);
-      if (fault.code !== "storage_full") this.#onFailure(fault);
+      const fault = toStorageFault(error, this.#options.path);
+      if (fault.code !== "storage_full") this.#options.onFailure(fault);
       else log.warn("What guests hold was not written down", { cause: fault.message });
     }
   }

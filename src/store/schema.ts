@@ -4,7 +4,7 @@ import { Fault } from "../base/faults.ts";
 import { RENDERING_SCHEMA } from "./rendering-table.ts";
 import { damagedFile } from "./storage-fault.ts";
 
-const SCHEMA_VERSION = 3;
+const SCHEMA_VERSION = 4;
 /** "peat" in ASCII: tells our files from other SQLite databases. */
 const APPLICATION_ID = 0x70656174;
 
@@ -21,6 +21,8 @@ const DOCUMENT_INDEXES = `
   CREATE INDEX documents_by_due ON documents (deleted, due) WHERE due IS NOT NULL;
 `;
 
+const GUEST_HISTORIES_INDEX = "CREATE INDEX guest_histories_by_use ON guest_histories (used_at);";
+
 const SET_ASIDE_INDEX = "CREATE INDEX set_aside_by_why ON set_aside (why, key);";
 
 const SCHEMA = `
@@ -34,8 +36,10 @@ const SCHEMA = `
   ${DOCUMENT_INDEXES}
   ${STUBS}
   CREATE TABLE guest_histories (
-    guest TEXT NOT NULL, key TEXT NOT NULL, chunks BLOB NOT NULL, PRIMARY KEY (guest, key)
+    guest TEXT NOT NULL, key TEXT NOT NULL, chunks BLOB NOT NULL, used_at INTEGER NOT NULL,
+    PRIMARY KEY (guest, key)
   ) WITHOUT ROWID;
+  ${GUEST_HISTORIES_INDEX}
   CREATE TABLE set_aside (
     id INTEGER PRIMARY KEY, at INTEGER NOT NULL, why TEXT NOT NULL, key TEXT NOT NULL,
     state BLOB, json TEXT, hash TEXT
@@ -55,6 +59,11 @@ const STEPS: Readonly<Record<number, string>> = {
     DROP TABLE stubs;
     ${STUBS}
     ${SET_ASIDE_INDEX}
+  `,
+  3: `
+    ALTER TABLE guest_histories ADD COLUMN used_at INTEGER NOT NULL DEFAULT 0;
+    UPDATE guest_histories SET used_at = unixepoch() * 1000;
+    ${GUEST_HISTORIES_INDEX}
   `,
 };
 

@@ -106,8 +106,9 @@ export class Store {
 
   /** Faults: storage_locked, storage_unusable. */
   static open(options: StoreOptions): Store {
-    const { path, cacheBytes, onFatal } = options;
-    const database = Database.open({ path, cacheBytes, onFailure: onFatal });
+    const { path, cacheBytes, clock, onFatal } = options;
+    const now = () => clock.now();
+    const database = Database.open({ path, cacheBytes, now, onFailure: onFatal });
     try {
       return new Store(options, database, storeIdOf(database, options.random));
     } catch (error) {

@@ -61,6 +61,7 @@ export function toFirstSchema(path: string): void {
       ALTER TABLE documents DROP COLUMN newest_at; ALTER TABLE documents DROP COLUMN due;
       CREATE INDEX documents_by_bucket ON documents (bucket, key, hash, deleted);
       DROP TABLE stubs;
+      DROP INDEX guest_histories_by_use; ALTER TABLE guest_histories DROP COLUMN used_at;
       CREATE TABLE stubs (key_hash BLOB PRIMARY KEY, life INTEGER NOT NULL, until INTEGER NOT NULL)
         WITHOUT ROWID;
       PRAGMA user_version = 1`);

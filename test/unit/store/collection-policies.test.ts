@@ -8,9 +8,9 @@ describe("the rules of a collection", () => {
     expect(builtIn.describe("tracks")).toBe("LatestOnly tombstone:3600 ttl:none");
     expect(builtIn.describe("alerts")).toBe("FullHistory tombstone:14400 ttl:none");
     expect(builtIn.describe("track_history")).toBe(
-      "WindowedHistory:300 soft_delete:15552000 ttl:none",
+      "WindowedHistory:300 soft_delete:memory ttl:none",
     );
-    expect(builtIn.describe("recipes")).toBe("FullHistory soft_delete:15552000 ttl:none");
+    expect(builtIn.describe("recipes")).toBe("FullHistory soft_delete:memory ttl:none");
     expect(builtIn.kindOf("track_history")).toBe("latest");
     expect(builtIn.kindOf("recipes")).toBe("history");
   });
@@ -31,8 +31,9 @@ describe("the rules of a collection", () => {
       deletionMemoryDays: 30,
     });
     expect(chosen.describe("tracks")).toBe("FullHistory tombstone:3600 ttl:none");
-    expect(chosen.describe("recipes")).toBe("FullHistory immutable:2592000 ttl:none");
+    expect(chosen.describe("recipes")).toBe("FullHistory immutable:memory ttl:none");
     expect(chosen.describe("nodes")).toBe(builtIn.describe("nodes"));
+    expect(chosen.of("recipes").tombstoneSecs).toBe(30 * 86_400);
     expect(chosen.named()).toContain("recipes");
     expect(builtIn.named()).not.toContain("recipes");
   });

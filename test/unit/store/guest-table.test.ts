@@ -4,7 +4,9 @@ import { join } from "node:path";
 import { openFileStore, tamper } from "../../support/file-store.ts";
 import { key } from "../../support/memory-store.ts";
 import { tempFolder } from "../../support/temp-folder.ts";
+import { VirtualClock } from "../../support/virtual-clock.ts";
 
+const MEMORY_MS = 180 * 24 * 60 * 60 * 1000;
 const bytes = (...list: number[]) => Uint8Array.from(list);
 
 test("is there after a restart, by guest and document, and what was forgotten is not", () => {
@@ -25,6 +27,28 @@ test("is there after a restart, by guest and document, and what was forgotten is
   expect(store.guests.get("b", key("tracks:2"))).toBeUndefined();
   store.close();
   expect(fatal).toEqual([]);
+});
+
+test("what no guest has needed for as long as deletions are remembered is forgotten, all else is kept", async () => {
+  using folder = tempFolder({ isInMemory: true });
+  const path = join(folder.path, "peat.db");
+  const clock = new VirtualClock();
+  const { store } = openFileStore(path, { clock });
+  for (const name of ["gone", "read", "written"]) {
+    store.guests.set("a", key(`tracks:${name}`), bytes(1));
+  }
+  store.guests.flush();
+  await clock.advance(MEMORY_MS / 2);
+  store.guests.get("a", key("tracks:read"));
+  store.guests.set("a", key("tracks:written"), bytes(2));
+  store.guests.flush();
+  await clock.advance(MEMORY_MS / 2 + 1000);
+  store.collectGarbage();
+  const held = ["gone", "read", "written"].map((name) =>
+    store.guests.get("a", key(`tracks:${name}`)),
+  );
+  expect(held).toEqual([undefined, bytes(1), bytes(2)]);
+  store.close();
 });
 
 test("many bytes don't wait for the flush", () => {
