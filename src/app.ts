@@ -7,6 +7,7 @@ import { systemClock } from "./base/clock.ts";
 import { Fault, messageOf } from "./base/faults.ts";
 import { getLog } from "./base/log.ts";
 import { limitNativeArenas, releaseNativeMemory } from "./base/native-memory.ts";
+import type { Notifier } from "./base/notify-socket.ts";
 import { Scope } from "./base/scope.ts";
 import { Broker } from "./broker/server.ts";
 import { loadOrMakeApiToken } from "./broker/token.ts";
@@ -22,6 +23,7 @@ import { shortId } from "./identity/peer.ts";
 import { releaseMemoryWhenIdle } from "./idle-memory.ts";
 import type { Network } from "./net/link.ts";
 import { NodeStatus } from "./node-status.ts";
+import { ServiceManager } from "./service-manager.ts";
 import { CollectionPolicies } from "./store/collection-policies.ts";
 import { Store } from "./store/store.ts";
 import { Coordinator } from "./sync/coordinator.ts";
@@ -44,12 +46,15 @@ export interface RunningApp {
   stop(): Promise<void>;
 }
 
-/** Faults: storage_*, address_unavailable, settings_invalid. What was opened by then is closed again. */
-export async function startApp(config: Config): Promise<RunningApp> {
+/**
+ * Faults: storage_*, address_unavailable, settings_invalid. What was opened by then is closed again.
+ * `notifier` is told how the node is, if there is one.
+ */
+export async function startApp(config: Config, notifier?: Notifier): Promise<RunningApp> {
   limitNativeArenas();
   const scope = new Scope(systemClock);
   try {
-    await open(config, scope);
+    await open(config, scope, notifier);
   } catch (error) {
     await scope.close();
     throw error;
@@ -69,7 +74,8 @@ export async function startApp(config: Config): Promise<RunningApp> {
   return { ended, stop };
 }
 
-async function open(config: Config, scope: Scope): Promise<void> {
+async function open(config: Config, scope: Scope, notifier?: Notifier): Promise<void> {
+  const manager = notifier && new ServiceManager(notifier, systemClock);
   const formation = new Formation([config.formationSecret, ...config.formationSecretsAlso]);
   const policies = new CollectionPolicies({
     modes: config.syncModes,
@@ -77,6 +83,7 @@ async function open(config: Config, scope: Scope): Promise<void> {
     ttlPreset: config.ttlPreset,
     deletionMemoryDays: config.deletionMemoryDays,
   });
+  manager?.starting("opening the database");
   const store = openStore(config, policies, scope);
   scope.defer("store", () => store.close());
   scope.run("scrub", (signal) => store.scrub(signal));
@@ -134,6 +141,13 @@ async function open(config: Config, scope: Scope): Promise<void> {
   connectorLog.info("PeerConnector started");
   await startDiscovery({ config, scope, formation, network, coordinator });
   status.discoveryStarted(config.discovery.some((kind) => kind !== "static"));
+  if (manager === undefined) return;
+  manager.watch({
+    readiness: () => status.readiness(),
+    summary: () => status.summary(),
+    turn: () => store.turn(),
+  });
+  scope.defer("service manager", () => manager.stopping());
 }
 
 /** The loader tries several files and chains what went wrong; of those that are not there at all nobody needs to read. */

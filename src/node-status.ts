@@ -99,6 +99,13 @@ export class NodeStatus implements NodeView {
     return checks;
   }
 
+  /** One line for who looks at the service. */
+  summary(): string {
+    const { coordinator, store } = this.#parts;
+    const connected = coordinator.sessions.length + coordinator.guests.length;
+    return `${connected} of ${this.peers().length} peers connected, ${store.summary().documents} documents`;
+  }
+
   #isCaughtUp(): boolean {
     const { coordinator, clock } = this.#parts;
     if (!this.#wasEmpty || coordinator.hasAgreed) return true;

@@ -2,6 +2,7 @@
 import { systemClock, within } from "../base/clock.ts";
 import { Fault, messageOf } from "../base/faults.ts";
 import { getLog, openLog, parseLogFilter } from "../base/log.ts";
+import { openNotifier } from "../base/notify-socket.ts";
 import { configOf } from "../config/load.ts";
 import type { Config } from "../config/settings.ts";
 import { type Call, type Command, refuse } from "./command.ts";
@@ -128,7 +129,8 @@ async function run(call: Call): Promise<number> {
   for (const { text } of loaded.warnings) log.warn(text);
   // Loaded only now: the other commands do without the network's native library and the store.
   const { startApp } = await import("../app.ts");
-  return runNode(context, config, startApp);
+  const notifier = openNotifier(context.environment, process.pid);
+  return runNode(context, config, () => startApp(config, notifier));
 }
 
 export const runCommand: Command = {

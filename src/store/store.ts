@@ -153,6 +153,12 @@ export class Store {
     });
   }
 
+  /** Resolves after the next turn of the loop that commits: as long as it does, that loop works. */
+  turn(): Promise<void> {
+    this.#schedule();
+    return this.#waiting.turn();
+  }
+
   /** The document if it is alive. */
   get(key: DocumentKey): StoredDocument | undefined {
     const row = this.#row(key);
@@ -315,6 +321,7 @@ export class Store {
       this.#isScheduled = false;
       if (this.#isClosed) return;
       this.#commitGroup();
+      this.#waiting.endTurn();
       if (!this.#waiting.isEmpty) this.#schedule();
     });
   }

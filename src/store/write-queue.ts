@@ -28,6 +28,7 @@ const LOCAL_WAITING_MAX = 20_000;
 export class WriteQueue {
   #local: LocalWrite[] = [];
   #merges: PeerMerge[] = [];
+  #turns: (() => void)[] = [];
 
   get isEmpty(): boolean {
     return this.#local.length === 0 && this.#merges.length === 0;
@@ -48,6 +49,15 @@ export class WriteQueue {
   /** Calls `apply` for the node's own writes in order: at least one, until their share of the time is used up. */
   takeLocal(now: () => number, apply: (write: LocalWrite) => void): void {
     takeSome(this.#local, { countMax: LOCAL_PER_GROUP, msMax: LOCAL_MS_PER_GROUP, now }, apply);
+  }
+
+  /** Resolves at the next end of a turn. */
+  turn(): Promise<void> {
+    return new Promise((resolve) => this.#turns.push(resolve));
+  }
+
+  endTurn(): void {
+    for (const resolve of this.#turns.splice(0)) resolve();
   }
 
   /** The node is stopping: what peers sent is not acknowledged. */
