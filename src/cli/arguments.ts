@@ -73,7 +73,8 @@ function optionValue(token: OptionToken, option: Known): string {
     }
     return token.value ?? "true";
   }
-  const isNextOption = token.inlineValue !== true && token.value?.startsWith("-") === true;
+  // A lone - is a value: standard input.
+  const isNextOption = token.inlineValue !== true && /^-./.test(token.value ?? "");
   if (token.value === undefined || isNextOption) {
     throw new Fault("invalid_argument", `${token.rawName} needs a value`);
   }

@@ -11,6 +11,7 @@ import { deleteCommand, getCommand, healthCommand, putCommand } from "./probe.ts
 import { probeSyncCommand } from "./probe-sync.ts";
 import { runCommand } from "./run.ts";
 import { deletedCommand, discardCommand, orphansCommand, restoreCommand } from "./set-aside.ts";
+import { setupCommand } from "./setup.ts";
 
 const PRINTED: Readonly<Record<string, (context: Context) => string>> = {
   help: ({ program }) => commandHelp(program, runCommand),
@@ -80,6 +81,7 @@ const helpCommand: Command = {
 
 export const COMMANDS: readonly Command[] = [
   runCommand,
+  setupCommand,
   checkCommand,
   deriveIdCommand,
   healthCommand,

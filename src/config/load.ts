@@ -1,11 +1,16 @@
 // Flags, environment, file and defaults become a Config, or all problems at once. Pure, given the Host.
 import { checkTogether } from "./checks.ts";
+import { credentialName, SECRET_FOLDERS } from "./credentials.ts";
 import { type FileEntry, readConfigFile } from "./file.ts";
 import { fileProblem } from "./host.ts";
 import { ENVIRONMENT_NAMES, type Form, unknownVariables } from "./names.ts";
 import type { Origin, Remark } from "./remark.ts";
+
 import { flagOf, type Host, type Program, type World } from "./setting.ts";
 import { type Config, SETTING_NAMES, type SettingName, settingOf } from "./settings.ts";
+
+/** What makes the one secret that is needed, on a host that has the package. */
+const SETUP = "peat-sidecar setup";
 
 /** A configuration file's text, or why it can't be read. */
 export type ConfigFile =
@@ -139,19 +144,24 @@ class Loader {
     return { isGiven: false };
   }
 
-  /** systemd's credential of the setting's name: `peat-formation-secret` for PEAT_FORMATION_SECRET. */
+  /** A file of the secret's name where secrets are kept: `peat-formation-secret` for PEAT_FORMATION_SECRET. */
   #credential(name: SettingName): Given | undefined {
-    const directory = this.#input.environment["CREDENTIALS_DIRECTORY"];
-    const setting = settingOf(name);
-    if (!setting.kind.isSecret || directory === undefined || directory === "") return undefined;
-    const path = `${directory}/${setting.env[0].toLowerCase().replaceAll("_", "-")}`;
-    try {
-      const text = this.#input.host.readText(path).replace(/[\r\n]+$/, "");
-      return { origin: { from: "default", name: `credential ${path}` }, text };
-    } catch {
-      // A unit that loads no such credential is the usual case.
-      return undefined;
+    const { program, environment, host } = this.#input;
+    const { env, kind } = settingOf(name);
+    if (!kind.isSecret) return undefined;
+    const given = environment["CREDENTIALS_DIRECTORY"] ?? "";
+    const folders = given === "" ? [] : [given];
+    if (program === "peat-sidecar") folders.push(...SECRET_FOLDERS);
+    for (const folder of folders) {
+      const path = `${folder}/${credentialName(env[0])}`;
+      try {
+        const text = host.readText(path).replace(/[\r\n]+$/, "");
+        return { origin: { from: "default", name: `credential ${path}` }, text };
+      } catch {
+        // Most are not there, and who may not read one does without it.
+      }
     }
+    return undefined;
   }
 
   #fallback(name: SettingName): Given | undefined {
@@ -172,9 +182,12 @@ class Loader {
         const given = { origin: { from: "default", name: found.name } as const, text: found.text };
         return found.doubt === undefined ? given : { ...given, doubt: found.doubt };
       }
-      case "required":
-        this.#problem(name, `${env[0]} is required: ${kind.rule}; or ${env[0]}_FILE with its path`);
+      case "required": {
+        const setup = this.#input.program === "peat-sidecar" ? `run: ${SETUP}; or set it to ` : "";
+        const need = `${env[0]} is required: ${setup}${kind.rule}; or ${env[0]}_FILE with its path`;
+        this.#problem(name, need);
         return undefined;
+      }
       case "none":
         return undefined;
     }

@@ -108,7 +108,8 @@ A flag beats the environment, the environment beats the file, the file beats the
 - Where several variables are named, they mean the same. Two of them with different values are a problem.
 - A secret has no flag of its own, since others can read a command line. Its flag and the variable with
   \`_FILE\` behind its name take the path of a file that holds it; a newline at the file's end is ignored.
-  Under systemd, a credential named like the variable (\`peat-formation-secret\`) is used when nothing else is given.
+  When nothing else is given, a file named like the variable (\`peat-formation-secret\`) is used: systemd's credential,
+  and under the name \`peat-sidecar\` one in \`/etc/credstore\` or \`/etc/peat-sidecar\`; \`peat-sidecar setup\` makes one.
 - The configuration file is YAML: \`--config FILE\`, or \`/etc/peat-sidecar/config.yaml\` where it exists (only under the
   name \`peat-sidecar\`). Keys of the Helm chart's values are understood too (\`compaction.enabled\`).
 - All that is wrong is told at once, one line each, and the program ends with exit code 78.

@@ -172,6 +172,21 @@ describe("secrets", () => {
     expect(beside.values.formationSecret?.expose().toBase64()).toBe(SECRET);
   });
 
+  test.each(["/etc/credstore", "/etc/peat-sidecar"])(
+    "the host package finds one in %s",
+    (folder) => {
+      const files = { [`${folder}/peat-formation-secret`]: OTHER_SECRET };
+      const host = load({ program: "peat-sidecar", files }, null);
+      expect(host.values.formationSecret?.expose().toBase64()).toBe(OTHER_SECRET);
+      expect(load({ program: "peat-mesh-node", files }, null).problems).toHaveLength(1);
+    },
+  );
+
+  test("without one, a host is told what makes one", () => {
+    const [problem] = load({ program: "peat-sidecar" }, null).problems;
+    expect(problem?.text).toContain("run: peat-sidecar setup;");
+  });
+
   test.each([
     ["lenient base64", "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8", "not standard base64"],
     ["url-safe base64", "-_-_-_-_-_-_-_-_-_-_-_-_-_-_-_-_", "not standard base64"],

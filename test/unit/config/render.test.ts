@@ -48,7 +48,9 @@ test("the environment file with every # removed starts as if it were not there",
   const host = {
     hostName: () => "h",
     isWritableDirectory: () => false,
-    readText: () => "",
+    readText: () => {
+      throw new Error("missing");
+    },
   };
   const load = (given: Record<string, string>) =>
     loadSettings({
