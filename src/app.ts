@@ -139,8 +139,7 @@ async function open(config: Config, scope: Scope, notifier?: Notifier): Promise<
   status.listenersOpened();
 
   connectorLog.info("PeerConnector started");
-  await startDiscovery({ config, scope, formation, network, coordinator });
-  status.discoveryStarted(config.discovery.some((kind) => kind !== "static"));
+  await startDiscovery({ config, scope, formation, network, coordinator, status });
   if (manager === undefined) return;
   manager.watch({
     readiness: () => status.readiness(),
@@ -236,23 +235,34 @@ interface DiscoveryParts {
   readonly formation: Formation;
   readonly network: Network;
   readonly coordinator: Coordinator;
+  readonly status: NodeStatus;
 }
 
+/** All sources are opened and none is waited for: where one can't work yet, the others and the broker do. */
 async function startDiscovery(parts: DiscoveryParts): Promise<void> {
-  const { config, scope, coordinator } = parts;
+  const { config, scope, coordinator, status } = parts;
+  const sources: PeerSource[] = [];
   for (const kind of config.discovery) {
     const source = await openSource(kind, parts);
-    if (source === undefined) continue;
     scope.defer(`${kind} discovery`, () => source.close(), STOP_DEADLINES_MS.discovery);
-    await source.start((event) => coordinator.handle(source.name, event));
+    sources.push(source);
   }
-  log.info("Discovery started");
+  status.watchDiscovery(sources);
+  const starts = sources.map((source) =>
+    source.start((event) => coordinator.handle(source.name, event)),
+  );
+  const started = Promise.all(starts).then(() => {
+    if (scope.signal.aborted) return;
+    log.info("Discovery started");
+    status.discoveryStarted(config.discovery.some((kind) => kind !== "static"));
+  });
+  started.catch((error: unknown) => scope.fail(error));
 }
 
 async function openSource(
   kind: Config["discovery"][number],
   parts: DiscoveryParts,
-): Promise<PeerSource | undefined> {
+): Promise<PeerSource> {
   const { config, formation, network } = parts;
   switch (kind) {
     case "static":
@@ -271,11 +281,25 @@ async function openSource(
       });
     }
     case "kubernetes":
-      log.warn(
-        "Kubernetes discovery is not part of this version; set PEAT_DISCOVERY to mdns or static",
-      );
-      return undefined;
+      log.info("Using Kubernetes EndpointSlice discovery");
+      return await openKubernetes(config, boundPort(network));
   }
+}
+
+async function openKubernetes(config: Config, ownPort: number): Promise<PeerSource> {
+  // Loaded only where it is used: the library takes a tenth of the memory that a small pod has.
+  const { KubernetesClient } = await import("./discovery/kubernetes-client.ts");
+  const { KubernetesSource } = await import("./discovery/kubernetes.ts");
+  const { discoveryLabelSelector: selector, discoveryNamespace: namespace, kubeconfig } = config;
+  const api = new KubernetesClient({ kubeconfig, namespace, selector });
+  return new KubernetesSource({
+    api,
+    namespace: api.namespace,
+    selector,
+    ownName: config.nodeName,
+    clusterName: config.clusterName,
+    defaultPort: ownPort,
+  });
 }
 
 function boundPort(network: Network): number {

@@ -2,6 +2,7 @@
 import type { Clock } from "./base/clock.ts";
 import { compareText } from "./base/text.ts";
 import type { NodeView, PeerNews, PeerView, ReadinessCheck } from "./broker/node-view.ts";
+import type { PeerSource } from "./discovery/peer-source.ts";
 import { type NodeName, parseNodeName, printHostPort } from "./identity/peer.ts";
 import type { SoughtPeer } from "./net/dialer.ts";
 import type { Store } from "./store/store.ts";
@@ -23,7 +24,7 @@ export interface PeerStatus extends PeerView {
   readonly lastFailure: string | null;
 }
 
-/** An empty store is not served before it has caught up with a peer, unless none answers for so long. */
+/** An empty store is not served before it has caught up with a peer, unless none that was found answers for so long. */
 const CATCH_UP_MS_MAX = 10_000;
 /** How long peers that announce themselves may take until nobody means that there is none. */
 const SEARCH_MS = 3_000;
@@ -42,8 +43,10 @@ export class NodeStatus implements NodeView {
   readonly startedAt: number;
   readonly #parts: StatusParts;
   readonly #wasEmpty: boolean;
-  /** When peers that announce themselves have had their time; undefined before discovery has started. */
-  #searchedAt: number | undefined;
+  #sources: readonly PeerSource[] = [];
+  /** When all sources had begun to work; undefined until then. */
+  #searchingSince: number | undefined;
+  #searchMs = 0;
   #isListening = false;
 
   constructor(parts: StatusParts) {
@@ -55,9 +58,18 @@ export class NodeStatus implements NodeView {
     this.#wasEmpty = documents + tombstones === 0;
   }
 
-  /** `isSearching`: peers are not all known from a list, so nobody found yet does not mean nobody there. */
+  /** What is asked from now on for why nobody is found. */
+  watchDiscovery(sources: readonly PeerSource[]): void {
+    this.#sources = sources;
+  }
+
+  /**
+   * All sources work. `isSearching`: peers are not all known from a list, so nobody found yet does not mean nobody
+   * there.
+   */
   discoveryStarted(isSearching: boolean): void {
-    this.#searchedAt = this.#parts.clock.monotonic() + (isSearching ? SEARCH_MS : 0);
+    this.#searchingSince = this.#parts.clock.monotonic();
+    this.#searchMs = isSearching ? SEARCH_MS : 0;
   }
 
   listenersOpened(): void {
@@ -70,7 +82,7 @@ export class NodeStatus implements NodeView {
     const checks: ReadinessCheck[] = [];
     const wait = (name: string, message: string) => checks.push({ name, ready: false, message });
     if (!this.#isListening) wait("listeners", "not all listeners are open yet");
-    if (this.#searchedAt === undefined) wait("discovery", "discovery has not started yet");
+    checks.push(...this.#discoveryChecks());
     if (!this.#isCaughtUp()) wait("caught_up", "waiting for the documents of a first peer");
     for (const { name, addresses } of coordinator.duplicates) {
       const message = `two live nodes have the name ${name} (${addresses.join(", ")}); give each its own`;
@@ -106,13 +118,25 @@ export class NodeStatus implements NodeView {
     return `${connected} of ${this.peers().length} peers connected, ${store.summary().documents} documents`;
   }
 
+  /** A source that worked once and can't now is told of only: the peers that it found are still there. */
+  #discoveryChecks(): ReadinessCheck[] {
+    const hasStarted = this.#searchingSince !== undefined;
+    const checks = this.#sources.flatMap(({ name, trouble }): ReadinessCheck[] =>
+      trouble === undefined
+        ? []
+        : [{ name: "discovery", ready: hasStarted, message: `${name}: ${trouble}` }],
+    );
+    if (hasStarted || checks.length > 0) return checks;
+    return [{ name: "discovery", ready: false, message: "discovery has not started yet" }];
+  }
+
   #isCaughtUp(): boolean {
     const { coordinator, clock } = this.#parts;
     if (!this.#wasEmpty || coordinator.hasAgreed) return true;
-    const now = clock.monotonic();
-    if (now - this.startedAt > CATCH_UP_MS_MAX) return true;
-    const hasSearched = this.#searchedAt !== undefined && now >= this.#searchedAt;
-    return hasSearched && coordinator.sought().length === 0;
+    if (this.#searchingSince === undefined) return false;
+    const searchedMs = clock.monotonic() - this.#searchingSince;
+    if (searchedMs > CATCH_UP_MS_MAX) return true;
+    return searchedMs >= this.#searchMs && coordinator.sought().length === 0;
   }
 
   peers(): PeerStatus[] {

@@ -30,7 +30,6 @@ const attachments = { group: "Attachments", effective: false } as const;
 const agent = { group: "Remote agent", effective: false } as const;
 const nats = { group: "NATS bridge", effective: false } as const;
 const devices = { group: "Certificates and devices", effective: false } as const;
-const kubernetes = { group: "Discovery", effective: false } as const;
 
 const SYNC_SETTINGS = {
   encryptionKey: optional(secretBytes({ min: 32, max: 32 }), {
@@ -39,34 +38,6 @@ const SYNC_SETTINGS = {
     consequence: "documents are stored in the clear",
     help: "Key for encryption at rest, base64 of exactly 32 bytes.",
   }),
-};
-
-const KUBERNETES_SETTINGS = {
-  discoveryNamespace: optional(
-    matching({
-      placeholder: "NAMESPACE",
-      rule: "a Kubernetes namespace",
-      pattern: /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/,
-    }),
-    {
-      ...kubernetes,
-      env: ["PEAT_DISCOVERY_NAMESPACE", "PEAT_NODE_DISCOVERY_NAMESPACE"],
-      help: "Namespace in which peers are looked for; by default the pod's own, else default.",
-    },
-  ),
-  discoveryLabelSelector: withDefault(
-    kindOf({
-      placeholder: "SELECTOR",
-      rule: "a Kubernetes label selector",
-      read: (text) => (/^[ -~]{1,1024}$/.test(text) ? text : undefined),
-    }),
-    {
-      ...kubernetes,
-      env: ["PEAT_DISCOVERY_LABEL_SELECTOR"],
-      fallback: "app=peat-mesh",
-      help: "Label selector of the EndpointSlices in which peers are looked for.",
-    },
-  ),
 };
 
 const RPC_SETTINGS = {
@@ -245,7 +216,6 @@ const DEVICE_SETTINGS = {
 
 export const FEATURE_SETTINGS = {
   ...SYNC_SETTINGS,
-  ...KUBERNETES_SETTINGS,
   ...RPC_SETTINGS,
   ...ATTACHMENT_SETTINGS,
   ...AGENT_SETTINGS,

@@ -8,6 +8,7 @@ import {
   httpUrl,
   integer,
   ipAddress,
+  kindOf,
   listOf,
   logFilter,
   matching,
@@ -69,7 +70,6 @@ const IDENTITY_SETTINGS = {
     {
       group: "Identity and membership",
       env: ["PEAT_FORMATION_SECRET_ALSO"],
-      chart: "formationSecretsAlso",
       fallback: "none",
       help: "Up to 3 further secrets whose holders are accepted and dialled too, while the secret is being changed.",
     },
@@ -134,6 +134,39 @@ const PEER_SETTINGS = {
   }),
 };
 
+const KUBERNETES_SETTINGS = {
+  discoveryNamespace: optional(
+    matching({
+      placeholder: "NAMESPACE",
+      rule: "a Kubernetes namespace",
+      pattern: /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/,
+    }),
+    {
+      group: "Discovery",
+      env: ["PEAT_DISCOVERY_NAMESPACE", "PEAT_NODE_DISCOVERY_NAMESPACE"],
+      help: "Namespace in which peers are looked for; by default the pod's own, else default.",
+    },
+  ),
+  discoveryLabelSelector: withDefault(
+    kindOf({
+      placeholder: "SELECTOR",
+      rule: "a Kubernetes label selector",
+      read: (text) => (/^[ -~]{1,1024}$/.test(text) ? text : undefined),
+    }),
+    {
+      group: "Discovery",
+      env: ["PEAT_DISCOVERY_LABEL_SELECTOR"],
+      fallback: "app=peat-mesh",
+      help: "Label selector of the EndpointSlices in which peers are looked for.",
+    },
+  ),
+  kubeconfig: optional(path, {
+    group: "Discovery",
+    env: ["KUBECONFIG"],
+    help: "Kubernetes configuration file that says where the API server is and who we are there, or several with colons between. By default a pod's own service account, else .kube/config in the home directory.",
+  }),
+};
+
 const BROKER_SETTINGS = {
   brokerAddr: withDefault(ipAddress, {
     group: "Broker (HTTP and WebSocket)",
@@ -158,7 +191,6 @@ const BROKER_SETTINGS = {
   apiToken: optional(secretToken, {
     group: "Broker (HTTP and WebSocket)",
     env: ["PEAT_API_TOKEN"],
-    chart: "apiToken",
     help: "Token that writers over TCP send as Authorization: Bearer. Without it, writers use the one in the file token of the runtime directory, which is made when there is none.",
   }),
   apiOpen: withDefault(oneOf(["none", "loopback"]), {
@@ -267,6 +299,7 @@ export const SETTINGS = {
   ...IDENTITY_SETTINGS,
   ...STORAGE_SETTINGS,
   ...PEER_SETTINGS,
+  ...KUBERNETES_SETTINGS,
   ...BROKER_SETTINGS,
   ...LOG_SETTINGS,
   ...SYNC_SETTINGS,

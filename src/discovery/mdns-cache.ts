@@ -1,8 +1,13 @@
 // What was heard by mDNS, and which peers that makes: records in, events out. Pure but for its own
 // memory, and bounded: everything here was said by strangers.
-import { isIP } from "node:net";
 import { compareText } from "../base/text.ts";
-import { type HostPort, type NodeName, type PeerEvent, printHostPort } from "../identity/peer.ts";
+import {
+  type HostPort,
+  isUnicast,
+  type NodeName,
+  type PeerEvent,
+  printHostPort,
+} from "../identity/peer.ts";
 import {
   type DnsQuestion,
   type DnsRecord,
@@ -357,13 +362,8 @@ function targetOf(data: unknown): { host: string; port: number } | undefined {
 
 /** Whether a peer can be meant; a loopback address only if loopback is where it was said. */
 function isDiallable(address: string, source: string): boolean {
-  const family = isIP(address);
-  if (family === 4) {
-    const first = Number(address.split(".", 1)[0]);
-    if (first === 127) return source.startsWith("127.");
-    return first >= 1 && first < 224;
-  }
-  return family === 6 && !/^(?:::|ff|fe[89ab])/i.test(address);
+  if (!isUnicast(address) || address === "::1") return false;
+  return !address.startsWith("127.") || source.startsWith("127.");
 }
 
 function link<K>(index: Map<K, Set<string>>, key: K, instance: string): void {

@@ -81,6 +81,10 @@ export class MdnsSource implements PeerSource {
     });
   }
 
+  get trouble(): string | undefined {
+    return this.#isWorking === false ? "no network interface works for mDNS" : undefined;
+  }
+
   /** Never rejects: without a usable interface it warns and goes on looking for one. */
   async start(emit: (event: PeerEvent) => void): Promise<void> {
     this.#emit = emit;

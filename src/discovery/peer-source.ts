@@ -4,6 +4,8 @@ import type { PeerEvent } from "../identity/peer.ts";
 export interface PeerSource {
   /** For logs and settings: `static`, `mdns`, `kubernetes`. */
   readonly name: string;
+  /** Why it can't find anybody at the moment, in words; undefined while nothing is wrong. */
+  readonly trouble: string | undefined;
   /**
    * Starts looking; `emit` is called for every event until close(). Resolves when the source is working.
    * A source heals by itself; it rejects only for what no waiting can mend.

@@ -4,6 +4,7 @@ import type { PeerSource } from "./peer-source.ts";
 
 export class StaticList implements PeerSource {
   readonly name = "static";
+  readonly trouble = undefined;
   readonly #peers: readonly PeerAddress[];
 
   /** A peer that is listed twice is one peer with both addresses. */

@@ -1,4 +1,5 @@
 // Who a peer is and where it may be: names, endpoint ids, addresses, and what discovery says of them.
+import { isIP } from "node:net";
 import { fromHex, toHex } from "../base/bytes.ts";
 import { Fault } from "../base/faults.ts";
 
@@ -85,6 +86,14 @@ export function parseHostPort(text: string): HostPort {
 
 export function printHostPort({ host, port }: HostPort): string {
   return host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
+}
+
+/** Whether an IP address can be one machine's: no wildcard, no multicast, and none that needs a zone beside it. */
+export function isUnicast(address: string): boolean {
+  const family = isIP(address);
+  if (family === 6) return address === "::1" || !/^(?:::|ff|fe[89ab])/i.test(address);
+  const first = Number(address.split(".", 1)[0]);
+  return family === 4 && first >= 1 && first < 224;
 }
 
 /** In the place of `host:port`: the peer has no address of its own, and is reached by a relay. */

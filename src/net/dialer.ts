@@ -2,6 +2,7 @@
 // is known and not connected.
 import { lookup } from "node:dns/promises";
 import { isIP } from "node:net";
+import { backoffMs } from "../base/backoff.ts";
 import { type Clock, sleep } from "../base/clock.ts";
 import { messageOf } from "../base/faults.ts";
 import { getLog } from "../base/log.ts";
@@ -18,7 +19,6 @@ import {
   shortId,
 } from "../identity/peer.ts";
 import { ALPN_GUEST, ALPN_NATIVE } from "../wire/hello.ts";
-import { backoffMs } from "./backoff.ts";
 import { DialError, type Link, type Network } from "./link.ts";
 
 const log = getLog("peat_mesh::peer_connector");

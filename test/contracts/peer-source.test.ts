@@ -1,7 +1,9 @@
 import { networkInterfaces } from "node:os";
+import { KubernetesSource } from "../../src/discovery/kubernetes.ts";
 import { MdnsSource } from "../../src/discovery/mdns.ts";
 import { StaticList } from "../../src/discovery/static-list.ts";
 import { identityKey, parseNodeName, parsePeerAddress } from "../../src/identity/peer.ts";
+import { ScriptedSlices } from "../support/kubernetes/scripted-slices.ts";
 import { type PeerSourceWorld, peerSourceContract } from "./peer-source.ts";
 
 peerSourceContract("static", async () => {
@@ -39,5 +41,24 @@ peerSourceContract("mdns", async (): Promise<PeerSourceWorld> => {
     [Symbol.asyncDispose]: async () => {
       await Promise.all([source, ...others].map((each) => each.close()));
     },
+  };
+});
+
+peerSourceContract("kubernetes", async (): Promise<PeerSourceWorld> => {
+  const api = new ScriptedSlices();
+  const pods = ["self", "alpha", "beta"].map((pod, i) => ({ pod, addresses: [`10.0.0.${i + 1}`] }));
+  const source = new KubernetesSource({
+    api,
+    namespace: "default",
+    selector: "app=peat-mesh",
+    ownName: parseNodeName("self"),
+    clusterName: undefined,
+    defaultPort: 11204,
+  });
+  return {
+    source,
+    peers: ["name:alpha", "name:beta"],
+    arrive: async () => api.put({ name: "peat-mesh-x", pods }),
+    [Symbol.asyncDispose]: () => source.close(),
   };
 });

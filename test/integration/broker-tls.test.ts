@@ -1,31 +1,12 @@
 import { describe, expect, test } from "bun:test";
 import { writeFileSync } from "node:fs";
 import { Fault } from "../../src/base/faults.ts";
+import { certificateMissing, makeCertificate } from "../support/certificate.ts";
 import { startBroker } from "../support/start-broker.ts";
-import { type TempFolder, tempFolder } from "../support/temp-folder.ts";
-
-const openssl = Bun.which("openssl");
-
-/** A certificate of a test's own for localhost, and its key. */
-function makeCertificate(folder: TempFolder): { cert: string; key: string } {
-  const [cert, key] = [folder.file("cert.pem"), folder.file("key.pem")];
-  const subject = [
-    "-subj",
-    "/CN=localhost",
-    "-addext",
-    "subjectAltName=DNS:localhost,IP:127.0.0.1",
-  ];
-  const kind = ["-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"];
-  const made = Bun.spawnSync([
-    openssl ?? "openssl",
-    ...["req", ...kind, ...subject, "-days", "2", "-keyout", key, "-out", cert],
-  ]);
-  if (made.exitCode !== 0) throw new Error(`openssl: ${made.stderr.toString()}`);
-  return { cert, key };
-}
+import { tempFolder } from "../support/temp-folder.ts";
 
 describe("a broker with a certificate", () => {
-  test.skipIf(openssl === null)("speaks TLS, and nothing else", async () => {
+  test.skipIf(certificateMissing !== undefined)("speaks TLS, and nothing else", async () => {
     using folder = tempFolder();
     const files = makeCertificate(folder);
     await using world = await startBroker({ tls: files });
@@ -38,7 +19,7 @@ describe("a broker with a certificate", () => {
     await expect(fetch(`http://127.0.0.1:${port}/api/v1/health`)).rejects.toThrow();
   });
 
-  test.skipIf(openssl === null)("is its own origin under https only", async () => {
+  test.skipIf(certificateMissing !== undefined)("is its own origin under https only", async () => {
     using folder = tempFolder();
     const files = makeCertificate(folder);
     await using world = await startBroker({ tls: files });

@@ -1,5 +1,6 @@
 // Readiness: when a node may be asked for documents.
 import { afterEach, beforeEach, expect, test } from "bun:test";
+import type { PeerSource } from "../../src/discovery/peer-source.ts";
 import { NodeStatus } from "../../src/node-status.ts";
 import { randomSecret, TestNode } from "../support/start-node.ts";
 import { VirtualClock } from "../support/virtual-clock.ts";
@@ -52,4 +53,53 @@ test("a peer that is looked for and does not answer is waited for 10 s", async (
   expect(waits(own)).toEqual(["caught_up"]);
   await clock.advance(1_500);
   expect(waits(own)).toEqual([]);
+});
+
+/** A source of which only its trouble matters. */
+function source(trouble?: string): PeerSource & { trouble: string | undefined } {
+  const done = () => Promise.resolve();
+  return { name: "kubernetes", trouble, start: done, close: done };
+}
+
+test("a source that can't begin keeps the node from being ready, and says why", () => {
+  const own = status(new VirtualClock());
+  own.listenersOpened();
+  const kubernetes = source("the API server answers 403");
+  own.watchDiscovery([kubernetes]);
+  expect(own.readiness()[0]).toEqual({
+    name: "discovery",
+    ready: false,
+    message: "kubernetes: the API server answers 403",
+  });
+  kubernetes.trouble = undefined;
+  expect(waits(own)).toContain("discovery");
+  own.discoveryStarted(false);
+  expect(own.readiness()).toEqual([]);
+});
+
+test("a source that fails after it has worked is told of, and the node stays ready", () => {
+  const own = status(new VirtualClock());
+  own.listenersOpened();
+  const kubernetes = source();
+  own.watchDiscovery([kubernetes]);
+  own.discoveryStarted(false);
+  kubernetes.trouble = "connection refused";
+  expect(own.readiness()).toEqual([
+    { name: "discovery", ready: true, message: "kubernetes: connection refused" },
+  ]);
+});
+
+test("an empty node whose discovery begins late catches up before it is ready", async () => {
+  const clock = new VirtualClock();
+  const own = status(clock);
+  own.listenersOpened();
+  own.watchDiscovery([source("connection refused")]);
+  await clock.advance(60_000);
+  await using other = await TestNode.start({ name: "beta", secrets: [randomSecret()] });
+  node.seek(other);
+  own.discoveryStarted(true);
+  await clock.advance(9_000);
+  expect(waits(own)).toContain("caught_up");
+  await clock.advance(1_500);
+  expect(waits(own)).not.toContain("caught_up");
 });

@@ -1,7 +1,7 @@
 // Delays between dials: short at first, bounded, and never in step.
 import { expect, test } from "bun:test";
 import fc from "fast-check";
-import { backoffMs } from "../../../src/net/backoff.ts";
+import { backoffMs } from "../../../src/base/backoff.ts";
 
 test("the first retry is quick, later ones at most half a minute apart", () => {
   expect(backoffMs(0, 0.5)).toBe(100);

@@ -1,5 +1,5 @@
-// How long to wait before dialling again: delays as data, with jitter, so that a formation that lost its
-// network does not come back in step.
+// How long to wait before trying again: delays as data, with jitter, so that a formation that lost its network
+// (or its API server) does not come back in step.
 
 const DELAYS_MS = [100, 250, 500, 1_000, 2_000, 4_000, 8_000, 15_000, 30_000];
 /** Share of the delay that is left to chance. */

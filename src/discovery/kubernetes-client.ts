@@ -1,0 +1,227 @@
+// The API server: EndpointSlices of one namespace, listed and watched. The Kubernetes library knows where the server
+// is and what it trusts; the requests are made here, because whatever is read from a server must have an end.
+import { existsSync, readFileSync } from "node:fs";
+import { type IncomingMessage, request as requestHttp } from "node:http";
+import { type RequestOptions, request as requestHttps } from "node:https";
+import { homedir } from "node:os";
+import { join } from "node:path";
+import { KubeConfig } from "@kubernetes/client-node";
+import { Fault, messageOf } from "../base/faults.ts";
+import { RequestFailure, type SliceApi } from "./kubernetes-watch.ts";
+
+const SERVICE_ACCOUNT_DIR = "var/run/secrets/kubernetes.io/serviceaccount";
+/** Ends a watch on the server's side, so that no connection outlives a server that drains. */
+const WATCH_SECS = 290;
+const LIST_BYTES_MAX = 16 * 1024 * 1024;
+const EVENT_BYTES_MAX = 4 * 1024 * 1024;
+const REFUSAL_BYTES_MAX = 64 * 1024;
+const REASON_CHARS_MAX = 400;
+
+export interface KubernetesPlace {
+  /** KUBECONFIG: a file, or several with colons between. */
+  readonly kubeconfig: string | undefined;
+  /** PEAT_DISCOVERY_NAMESPACE. */
+  readonly namespace: string | undefined;
+  readonly selector: string;
+  /** Where the service account's files are; elsewhere than `/` for tests. */
+  readonly root?: string;
+}
+
+export class KubernetesClient implements SliceApi {
+  readonly namespace: string;
+  readonly #place: KubernetesPlace;
+  readonly #path: string;
+  /** Undefined after a failure: what had been read may have been the cause. */
+  #config: KubeConfig | undefined;
+
+  /** Fault `settings_invalid` when there are no credentials, or none that make sense. */
+  constructor(place: KubernetesPlace) {
+    this.#place = place;
+    try {
+      this.#config = loadConfig(place);
+    } catch (cause) {
+      const sentence = `Kubernetes discovery can't work: ${messageOf(cause)}; in a pod, mount a service account's token; elsewhere set KUBECONFIG, or PEAT_DISCOVERY to mdns or static`;
+      throw new Fault("settings_invalid", sentence, {}, cause);
+    }
+    this.namespace = place.namespace ?? ownNamespace(place.root);
+    this.#path = `/apis/discovery.k8s.io/v1/namespaces/${this.namespace}/endpointslices`;
+  }
+
+  async list(atLeast: string | undefined, signal: AbortSignal): Promise<unknown> {
+    const query: Record<string, string> = { labelSelector: this.#place.selector };
+    if (atLeast !== undefined) {
+      query["resourceVersion"] = atLeast;
+      query["resourceVersionMatch"] = "NotOlderThan";
+    }
+    const answer = await this.#get(query, signal);
+    return parse(await readWhole(answer, LIST_BYTES_MAX));
+  }
+
+  async watch(from: string, signal: AbortSignal): Promise<AsyncIterable<unknown>> {
+    const answer = await this.#get(
+      {
+        labelSelector: this.#place.selector,
+        watch: "true",
+        allowWatchBookmarks: "true",
+        resourceVersion: from,
+        timeoutSeconds: String(WATCH_SECS),
+      },
+      signal,
+    );
+    return events(answer);
+  }
+
+  async #get(query: Record<string, string>, signal: AbortSignal): Promise<IncomingMessage> {
+    const isFresh = this.#config === undefined;
+    const answer = await this.#ask(query, signal);
+    if (answer.statusCode === 200) return answer;
+    // A token that was rotated: the file has a newer one than the library remembers.
+    if (answer.statusCode === 401 && !isFresh) {
+      answer.destroy();
+      this.#config = undefined;
+      return await this.#get(query, signal);
+    }
+    this.#config = undefined;
+    throw await refusal(answer);
+  }
+
+  async #ask(query: Record<string, string>, signal: AbortSignal): Promise<IncomingMessage> {
+    try {
+      this.#config ??= loadConfig(this.#place);
+      const options: RequestOptions = { headers: { accept: "application/json" } };
+      await this.#config.applyToHTTPSOptions(options);
+      const url = new URL(`${serverOf(this.#config)}${this.#path}?${new URLSearchParams(query)}`);
+      return await send(url, options, signal);
+    } catch (error) {
+      this.#config = undefined;
+      throw new RequestFailure(messageOf(error));
+    }
+  }
+}
+
+/** Resolves with the head of the answer; the body breaks off when the signal aborts. */
+function send(url: URL, options: RequestOptions, signal: AbortSignal): Promise<IncomingMessage> {
+  const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>();
+  const request = (url.protocol === "http:" ? requestHttp : requestHttps)(url, options);
+  const abort = () => request.destroy(new Error("given up"));
+  request.on("response", (answer) => {
+    const breakOff = () => answer.destroy(new Error("given up"));
+    signal.addEventListener("abort", breakOff, { once: true });
+    answer.on("close", () => signal.removeEventListener("abort", breakOff));
+    resolve(answer);
+  });
+  request.on("error", (error) => reject(new Error(`${url.origin}: ${messageOf(error)}`)));
+  signal.addEventListener("abort", abort, { once: true });
+  request.on("close", () => signal.removeEventListener("abort", abort));
+  if (signal.aborted) abort();
+  request.end();
+  return promise;
+}
+
+/** All of a body. RequestFailure when it is longer than `bytesMax` or breaks off. */
+async function readWhole(answer: IncomingMessage, bytesMax: number): Promise<string> {
+  const chunks: Buffer[] = [];
+  let bytes = 0;
+  for await (const chunk of chunksOf(answer)) {
+    bytes += chunk.length;
+    if (bytes > bytesMax) throw new RequestFailure(`the answer is longer than ${bytesMax} bytes`);
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks).toString("utf8");
+}
+
+async function* chunksOf(answer: IncomingMessage): AsyncGenerator<Buffer> {
+  try {
+    for await (const chunk of answer) yield Buffer.from(chunk);
+  } catch (error) {
+    throw new RequestFailure(`the answer broke off: ${messageOf(error)}`);
+  } finally {
+    answer.destroy();
+  }
+}
+
+/** One JSON value per line. RequestFailure when a line is too long, makes no sense, or breaks off. */
+async function* events(answer: IncomingMessage): AsyncGenerator<unknown> {
+  let rest: Buffer[] = [];
+  let bytes = 0;
+  for await (const chunk of chunksOf(answer)) {
+    let from = 0;
+    for (let to = chunk.indexOf(10); to !== -1; to = chunk.indexOf(10, from)) {
+      const line = Buffer.concat([...rest, chunk.subarray(from, to)]).toString("utf8");
+      rest = [];
+      bytes = 0;
+      from = to + 1;
+      if (line.trim() !== "") yield parse(line);
+    }
+    if (from === chunk.length) continue;
+    rest.push(chunk.subarray(from));
+    bytes += chunk.length - from;
+    if (bytes > EVENT_BYTES_MAX) {
+      throw new RequestFailure(`an event is longer than ${EVENT_BYTES_MAX} bytes`);
+    }
+  }
+}
+
+function parse(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    throw new RequestFailure("the answer is not JSON", 200);
+  }
+}
+
+/** What a server says that does not answer with what was asked for. */
+async function refusal(answer: IncomingMessage): Promise<RequestFailure> {
+  const status = answer.statusCode ?? 0;
+  const retryAfterSecs = Number(answer.headers["retry-after"]);
+  let reason = answer.statusMessage ?? "";
+  try {
+    const told = parse(await readWhole(answer, REFUSAL_BYTES_MAX));
+    if (typeof told === "object" && told !== null && "message" in told)
+      reason = String(told.message);
+  } catch {
+    // A proxy's page instead of the server's JSON: the status has to be enough.
+  }
+  const told = reason.replaceAll(/\s+/g, " ").slice(0, REASON_CHARS_MAX);
+  const text = `the API server answers ${status}${told === "" ? "" : `: ${told}`}`;
+  return new RequestFailure(text, status, retryAfterSecs > 0 ? retryAfterSecs * 1000 : 0);
+}
+
+function serverOf(config: KubeConfig): string {
+  const server = config.getCurrentCluster()?.server ?? "";
+  if (URL.canParse(server)) return server;
+  throw new Error("no address of an API server is set");
+}
+
+/** KUBECONFIG if it is set; else the pod's service account; else the kubeconfig of the user. Throws what is wrong. */
+function loadConfig({ kubeconfig, root = "/" }: KubernetesPlace): KubeConfig {
+  const ofUser = join(homedir(), ".kube", "config");
+  const config = new KubeConfig();
+  if (kubeconfig !== undefined) loadFiles(config, kubeconfig);
+  else if (existsSync(join(root, SERVICE_ACCOUNT_DIR, "token"))) {
+    config.loadFromCluster(root === "/" ? "" : root);
+  } else if (existsSync(ofUser)) config.loadFromFile(ofUser);
+  else throw new Error("there is neither a service account's token nor a kubeconfig");
+  serverOf(config);
+  return config;
+}
+
+function loadFiles(config: KubeConfig, paths: string): void {
+  const [first, ...others] = paths.split(":").filter((path) => path !== "");
+  if (first === undefined) throw new Error("KUBECONFIG names no file");
+  config.loadFromFile(first);
+  for (const path of others) {
+    const other = new KubeConfig();
+    other.loadFromFile(path);
+    config.mergeConfig(other, config.getCurrentContext() !== undefined);
+  }
+}
+
+/** The pod's own, else `default`. */
+function ownNamespace(root = "/"): string {
+  const path = join(root, SERVICE_ACCOUNT_DIR, "namespace");
+  if (!existsSync(path)) return "default";
+  const namespace = readFileSync(path, "utf8").trim();
+  if (/^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/.test(namespace)) return namespace;
+  throw new Fault("settings_invalid", `${path} holds no namespace; set PEAT_DISCOVERY_NAMESPACE`);
+}
