@@ -3,6 +3,12 @@
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { renderMarkdown } from "../src/config/render.ts";
+import {
+  renderChartSchema,
+  renderChartTable,
+  renderValues,
+  renderVariables,
+} from "./chart/render.ts";
 
 interface Generated {
   /** Below the project's root. */
@@ -10,12 +16,24 @@ interface Generated {
   render(): string;
 }
 
+const ROOT = join(import.meta.dir, "..");
+
 /** Every committed file that comes from a table. */
 export const GENERATED: readonly Generated[] = [
   { path: "docs/configuration.md", render: renderMarkdown },
+  { path: "chart/values.yaml", render: renderValues },
+  { path: "chart/values.schema.json", render: renderChartSchema },
+  { path: "chart/files/settings.yaml", render: renderVariables },
+  { path: "chart/README.md", render: () => withTable("chart/README.md", renderChartTable()) },
 ];
 
-const ROOT = join(import.meta.dir, "..");
+/** A page that is written by hand but for the table between its two marks. */
+function withTable(path: string, table: string): string {
+  const page = committed(path) ?? "";
+  const marks = /(<!-- generated: [^\n]*-->\n)[\s\S]*(<!-- \/generated -->)/;
+  if (!marks.test(page)) throw new Error(`${path} has no place for the generated table`);
+  return page.replace(marks, (_, before, after) => `${before}\n${table}\n\n${after}`);
+}
 
 function committed(path: string): string | undefined {
   try {

@@ -29,6 +29,27 @@ function addonPlugin(addon: Addon): Bun.BunPlugin {
   };
 }
 
+const AUTOMERGE_GLUE = /automerge[/\\]dist[/\\]mjs[/\\].*[/\\]nodejs[/\\]automerge_wasm\.cjs$/;
+const ASKED_BESIDE = /`\$\{__dirname\}\/automerge_wasm_bg\.wasm`/;
+
+/**
+ * Automerge's WebAssembly as a part of the executable. Its own code for servers reads it from the folder that it
+ * lies in, and the compiler makes that the folder of the machine that builds: nobody else has it.
+ */
+const automergePlugin: Bun.BunPlugin = {
+  name: "automerge-wasm",
+  setup(build) {
+    build.onLoad({ filter: AUTOMERGE_GLUE }, async ({ path }) => {
+      const parts = (await Bun.file(path).text()).split(ASKED_BESIDE);
+      if (parts.length !== 2) {
+        throw new Error(`${path} asks for its WebAssembly in a new way; see executable.ts`);
+      }
+      const contents = parts.join('require("./automerge_wasm_bg.wasm")');
+      return { contents, loader: "js" };
+    });
+  },
+};
+
 /** Writes `peat-sidecar` and the link `peat-mesh-node` into the folder; replaces them in one step each. */
 export async function compile({ target, addon, folder }: CompileOptions): Promise<void> {
   const { version } = await readPackageJson();
@@ -48,7 +69,8 @@ export async function compile({ target, addon, folder }: CompileOptions): Promis
       PEAT_COMMIT: JSON.stringify(commitOfCheckout()),
     },
     external: embedded === undefined ? ["@number0/iroh-*"] : [],
-    plugins: embedded === undefined ? [] : [addonPlugin(embedded)],
+    plugins: [automergePlugin, ...(embedded === undefined ? [] : [addonPlugin(embedded)])],
+    loader: { ".wasm": "file" },
     compile: {
       target: TARGETS[target].runtime,
       outfile: fresh,

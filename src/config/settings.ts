@@ -70,6 +70,7 @@ const IDENTITY_SETTINGS = {
     {
       group: "Identity and membership",
       env: ["PEAT_FORMATION_SECRET_ALSO"],
+      chart: "formationSecretsAlso",
       fallback: "none",
       help: "Up to 3 further secrets whose holders are accepted and dialled too, while the secret is being changed.",
     },
@@ -191,6 +192,7 @@ const BROKER_SETTINGS = {
   apiToken: optional(secretToken, {
     group: "Broker (HTTP and WebSocket)",
     env: ["PEAT_API_TOKEN"],
+    chart: "apiToken",
     help: "Token that writers over TCP send as Authorization: Bearer. Without it, writers use the one in the file token of the runtime directory, which is made when there is none.",
   }),
   apiOpen: withDefault(oneOf(["none", "loopback"]), {

@@ -9,7 +9,7 @@ import {
   meshNodePath,
 } from "../../scripts/support/executable.ts";
 import { Formation } from "../../scripts/support/formation.ts";
-import { commitOfCheckout, readPackageJson } from "../../scripts/support/project.ts";
+import { commitOfCheckout, projectDir, readPackageJson } from "../../scripts/support/project.ts";
 import { waitFor } from "../../scripts/support/waiting.ts";
 
 const SECRET = Buffer.alloc(32, 7).toString("base64");
@@ -61,6 +61,13 @@ describe("the executable", () => {
     }
     expect((await lstat(meshNodePath)).isSymbolicLink()).toBe(true);
     expect(await readlink(meshNodePath)).toBe("peat-sidecar");
+  });
+
+  test("knows nothing of the place where it was built, so that it works without it", async () => {
+    const bytes = Buffer.from(await Bun.file(executablePath).bytes());
+    // What it looks like when it does: code of a library that names the folder it was compiled from.
+    expect(bytes.includes(join(projectDir, "node_modules"))).toBe(false);
+    expect(bytes.includes("automerge_wasm_bg-")).toBe(true);
   });
 
   test("takes its defaults from the name it was called by", async () => {
