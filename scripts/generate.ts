@@ -1,4 +1,4 @@
-// Writes what is generated from the tables of the source; with --check, only says what differs.
+// Writes what is generated from the tables of the source and from the .proto files; with --check, only says what differs.
 //   bun run generate [--check]
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
@@ -9,6 +9,7 @@ import {
   renderValues,
   renderVariables,
 } from "./chart/render.ts";
+import { PROTOBUF_PATHS, renderProtobuf } from "./support/protobuf.ts";
 
 interface Generated {
   /** Below the project's root. */
@@ -18,13 +19,14 @@ interface Generated {
 
 const ROOT = join(import.meta.dir, "..");
 
-/** Every committed file that comes from a table. */
+/** Every committed file that comes from a table, or from a .proto file. */
 export const GENERATED: readonly Generated[] = [
   { path: "docs/configuration.md", render: renderMarkdown },
   { path: "chart/values.yaml", render: renderValues },
   { path: "chart/values.schema.json", render: renderChartSchema },
   { path: "chart/files/settings.yaml", render: renderVariables },
   { path: "chart/README.md", render: () => withTable("chart/README.md", renderChartTable()) },
+  ...PROTOBUF_PATHS.map((path) => ({ path, render: () => renderProtobuf(path) })),
 ];
 
 /** A page that is written by hand but for the table between its two marks. */

@@ -2,6 +2,7 @@
 // Config and all services.
 import { existsSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
+import { loadOrMakeApiToken } from "./access/token.ts";
 import { compactInBackground } from "./background-compaction.ts";
 import { systemClock } from "./base/clock.ts";
 import { Fault, messageOf } from "./base/faults.ts";
@@ -10,7 +11,6 @@ import { limitNativeArenas, releaseNativeMemory } from "./base/native-memory.ts"
 import type { Notifier } from "./base/notify-socket.ts";
 import { Scope } from "./base/scope.ts";
 import { Broker } from "./broker/server.ts";
-import { loadOrMakeApiToken } from "./broker/token.ts";
 import { buildInfo } from "./build-info.ts";
 import { prepareDataDir } from "./config/data-dir.ts";
 import type { Config } from "./config/settings.ts";
@@ -23,6 +23,7 @@ import { shortId } from "./identity/peer.ts";
 import { releaseMemoryWhenIdle } from "./idle-memory.ts";
 import type { Network } from "./net/link.ts";
 import { NodeStatus } from "./node-status.ts";
+import type { RpcServer } from "./rpc/server.ts";
 import { ServiceManager } from "./service-manager.ts";
 import { CollectionPolicies } from "./store/collection-policies.ts";
 import { Store } from "./store/store.ts";
@@ -38,7 +39,13 @@ const DEFAULT_CACHE_BYTES = 16 * 1024 * 1024;
 const CRDT_CACHE_BYTES = 4 * 1024 * 1024;
 
 /** Longest time of each stop step. Their sum is below TimeoutStopSec and terminationGracePeriodSeconds. */
-const STOP_DEADLINES_MS = { discovery: 400, broker: 400, sync: 500, network: 500 } as const;
+const STOP_DEADLINES_MS = {
+  discovery: 400,
+  broker: 400,
+  rpc: 400,
+  sync: 500,
+  network: 500,
+} as const;
 
 export interface RunningApp {
   /** Resolves when the node ends by itself, with what ended it, and after stop(). */
@@ -134,8 +141,11 @@ async function open(config: Config, scope: Scope, notifier?: Notifier): Promise<
   const device = deviceId(deriveDeviceKey(config.formationSecret, config.nodeName).publicKey);
   log.info("Mesh started", { node_id: config.nodeName, device_id: device });
 
-  const broker = await openBroker(config, store, status);
+  const entrance = entranceOf(config);
+  const broker = await openBroker(config, { store, status, entrance });
   scope.defer("broker", () => broker.close(), STOP_DEADLINES_MS.broker);
+  const rpc = await openRpc(config, { store, status, entrance });
+  scope.defer("rpc", () => rpc?.close(), STOP_DEADLINES_MS.rpc);
   status.listenersOpened();
 
   connectorLog.info("PeerConnector started");
@@ -209,23 +219,67 @@ function openStore(config: Config, policies: CollectionPolicies, scope: Scope): 
   });
 }
 
-async function openBroker(config: Config, store: Store, status: NodeStatus): Promise<Broker> {
+/** What broker and RPC have in common: who may call, and by which certificate. */
+function entranceOf(config: Config) {
   const { apiToken, tlsCert, tlsKey } = config;
+  return {
+    access: {
+      token: apiToken ?? loadOrMakeApiToken(config.runtimeDir),
+      isTokenConfigured: apiToken !== undefined,
+      corsOrigins: config.corsOrigins,
+    },
+    tls: tlsCert === undefined || tlsKey === undefined ? undefined : { cert: tlsCert, key: tlsKey },
+  };
+}
+
+interface ListenerParts {
+  readonly store: Store;
+  readonly status: NodeStatus;
+  readonly entrance: ReturnType<typeof entranceOf>;
+}
+
+async function openBroker(config: Config, parts: ListenerParts): Promise<Broker> {
+  const { store, status } = parts;
+  const { access, tls } = parts.entrance;
   return await Broker.open({
     store,
     node: status,
     clock: systemClock,
     address: config.brokerAddr,
     port: config.brokerPort,
-    access: {
-      token: apiToken ?? loadOrMakeApiToken(config.runtimeDir),
-      isTokenConfigured: apiToken !== undefined,
-      reads: config.brokerReads,
-      open: config.apiOpen,
-      corsOrigins: config.corsOrigins,
-    },
-    tls: tlsCert === undefined || tlsKey === undefined ? undefined : { cert: tlsCert, key: tlsKey },
+    access: { ...access, reads: config.brokerReads, open: config.apiOpen },
+    tls,
     documentBytesMax: config.documentBytesMax,
+  });
+}
+
+async function openRpc(config: Config, parts: ListenerParts): Promise<RpcServer | undefined> {
+  if (config.listen.length === 0) return undefined;
+  // Loaded only where it is used: Connect and node's HTTP take megabytes.
+  const [{ RpcServer }, { RpcServices }] = await Promise.all([
+    import("./rpc/server.ts"),
+    import("./rpc/services.ts"),
+  ]);
+  const { store, status, entrance } = parts;
+  const isReady = () => status.readiness().every((check) => check.ready);
+  return await RpcServer.open({
+    ...entrance,
+    clock: systemClock,
+    listen: config.listen,
+    group: config.listenGroup,
+    deadlines: {
+      defaultMs: config.rpcDefaultTimeoutSecs * 1000,
+      maxMs: config.rpcMaxTimeoutSecs * 1000,
+    },
+    connections: {
+      headerReadMs: config.httpHeaderReadTimeoutSecs * 1000,
+      idleMs: config.httpMaxConnectionIdleSecs * 1000,
+      pingMs: config.http2KeepaliveIntervalSecs * 1000,
+      pingAckMs: config.http2KeepaliveTimeoutSecs * 1000,
+      streamsMax: config.http2MaxConcurrentStreams,
+    },
+    documentBytesMax: config.documentBytesMax,
+    services: new RpcServices({ store, clock: systemClock, isReady }),
   });
 }
 

@@ -77,6 +77,7 @@ export class NodeProcess {
         PEAT_DISCOVERY: "static",
         PEAT_STATIC_PEERS: options.peers.join(","),
         PEAT_BROKER_ADDR: "127.0.0.1",
+        PEAT_LISTEN: "none",
         PEAT_BROKER_PORT: String(options.brokerPort),
         PEAT_IROH_BIND_ADDR: "127.0.0.1",
         PEAT_IROH_BIND_PORT: String(options.irohPort),

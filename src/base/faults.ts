@@ -9,7 +9,8 @@ interface FaultRow {
   readonly exit: number;
 }
 
-type ConnectCode =
+/** Names of the codes that Connect and gRPC have in common. */
+export type ConnectCode =
   | "invalid_argument"
   | "not_found"
   | "already_exists"
@@ -18,6 +19,7 @@ type ConnectCode =
   | "resource_exhausted"
   | "failed_precondition"
   | "aborted"
+  | "out_of_range"
   | "unimplemented"
   | "internal"
   | "unavailable"
@@ -42,6 +44,7 @@ export const FAULTS = {
   collection_not_found: row(404, "not_found", 66),
   peer_not_found: row(404, "not_found", 66),
   conflict: row(409, "failed_precondition", 65),
+  position_unknown: row(410, "out_of_range", 66),
   document_gone: row(410, "not_found", 66),
   precondition_failed: row(412, "aborted", 65),
   payload_too_large: row(413, "resource_exhausted", 65),

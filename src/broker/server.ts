@@ -1,14 +1,15 @@
 // The listener: Bun's HTTP server in front of the routes, with access, faults, deadlines and the end of it all.
 import type { AnyElysia } from "elysia";
 import { websocket } from "elysia/ws";
+import { Access, type AccessOptions } from "../access/access.ts";
 import { BugError } from "../base/assert.ts";
 import { type Clock, within } from "../base/clock.ts";
 import { Fault, messageOf } from "../base/faults.ts";
 import { getLog } from "../base/log.ts";
 import { printHostPort } from "../identity/peer.ts";
 import type { Store } from "../store/store.ts";
-import { Access, type AccessOptions } from "./access.ts";
 import { allowOrigin, answerFault, answerPreflight } from "./answers.ts";
+import { API } from "./api-path.ts";
 import { type EventLimits, EventStreams } from "./event-streams.ts";
 import type { NodeView } from "./node-view.ts";
 import { RouteTable } from "./route-table.ts";
@@ -43,6 +44,9 @@ const LIMITS: BrokerLimits = {
   eventBytesMax: 16 * 1024 ** 2,
   stallMs: 30_000,
 };
+
+/** Read without the token; there is nothing to write at these. */
+const PROBES = new Set([`${API}/health`, `${API}/ready`]);
 
 /** Paths of PEM files. */
 export interface TlsFiles {
@@ -98,7 +102,7 @@ export class Broker {
     const bodyBytesMax = Math.max(LIMITS.bodyBytesMax, 2 * documentBytesMax);
     this.#limits = { ...LIMITS, bodyBytesMax, ...options.limits };
     const scheme = tls === undefined ? "http" : "https";
-    this.#access = new Access(options.access, { scheme, address });
+    this.#access = new Access(options.access, { scheme, address, openPaths: PROBES });
     this.#events = new EventStreams({
       store,
       node,

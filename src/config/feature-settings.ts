@@ -1,6 +1,6 @@
 // Rows of the settings table whose behaviour is not built yet: accepted, checked, and warned of when set.
 // A row loses its `effective: false` (and moves to settings.ts) with the change that makes it true.
-import { listenAddress, namedPath } from "./addresses.ts";
+import { namedPath } from "./addresses.ts";
 import {
   boolean,
   httpUrl,
@@ -25,7 +25,6 @@ const count = (min: number, max: number) => integer({ placeholder: "N", min, max
 
 /** What rows of one group have in common. */
 const sync = { group: "Sync, deletion and compaction", effective: false } as const;
-const rpc = { group: "RPC (Connect and gRPC)", effective: false } as const;
 const attachments = { group: "Attachments", effective: false } as const;
 const agent = { group: "Remote agent", effective: false } as const;
 const nats = { group: "NATS bridge", effective: false } as const;
@@ -37,33 +36,6 @@ const SYNC_SETTINGS = {
     env: ["PEAT_ENCRYPTION_KEY", "PEAT_NODE_ENCRYPTION_KEY"],
     consequence: "documents are stored in the clear",
     help: "Key for encryption at rest, base64 of exactly 32 bytes.",
-  }),
-};
-
-const RPC_SETTINGS = {
-  listen: withDefault(listOf(listenAddress, { itemsMax: 8 }), {
-    ...rpc,
-    env: ["PEAT_LISTEN", "PEAT_NODE_LISTEN"],
-    fallback: { "peat-mesh-node": "none", "peat-sidecar": "unix:///var/run/peat-sidecar.sock" },
-    help: "Listeners of the RPC service: unix:///path or tcp://address:port. Beyond loopback, PEAT_API_TOKEN must be set.",
-  }),
-  rpcDefaultTimeoutSecs: withDefault(seconds(1, DAY_SECS), {
-    ...rpc,
-    env: ["PEAT_RPC_DEFAULT_TIMEOUT_SECS", "PEAT_NODE_RPC_DEFAULT_TIMEOUT_SECS"],
-    fallback: "120",
-    help: "Deadline in seconds of a call whose client names none.",
-  }),
-  rpcMaxTimeoutSecs: withDefault(seconds(1, DAY_SECS), {
-    ...rpc,
-    env: ["PEAT_RPC_MAX_TIMEOUT_SECS", "PEAT_NODE_RPC_MAX_TIMEOUT_SECS"],
-    fallback: "300",
-    help: "Longest deadline in seconds that a client may ask for.",
-  }),
-  http2MaxConcurrentStreams: withDefault(count(1, 65_535), {
-    ...rpc,
-    env: ["PEAT_HTTP2_MAX_CONCURRENT_STREAMS", "PEAT_NODE_HTTP2_MAX_CONCURRENT_STREAMS"],
-    fallback: "128",
-    help: "Calls that one HTTP/2 connection may have open.",
   }),
 };
 
@@ -216,7 +188,6 @@ const DEVICE_SETTINGS = {
 
 export const FEATURE_SETTINGS = {
   ...SYNC_SETTINGS,
-  ...RPC_SETTINGS,
   ...ATTACHMENT_SETTINGS,
   ...AGENT_SETTINGS,
   ...NATS_SETTINGS,

@@ -22,6 +22,7 @@ import {
   secretToken,
   size,
 } from "./kinds.ts";
+import { RPC_SETTINGS } from "./rpc-settings.ts";
 import {
   foundDefault,
   optional,
@@ -303,6 +304,7 @@ export const SETTINGS = {
   ...PEER_SETTINGS,
   ...KUBERNETES_SETTINGS,
   ...BROKER_SETTINGS,
+  ...RPC_SETTINGS,
   ...LOG_SETTINGS,
   ...SYNC_SETTINGS,
   ...FEATURE_SETTINGS,

@@ -10,7 +10,7 @@ export interface SourceFile {
 /** Folders of src from the bottom up. Each may use what is below it; neighbours don't know each other. */
 const LEVELS: readonly (readonly string[])[] = [
   ["base", "build-info.ts"],
-  ["identity", "wire"],
+  ["identity", "wire", "access"],
   ["store", "net", "discovery", "config"],
   ["sync", "attachments", "agent", "bridge"],
   ["broker", "rpc", "dashboard", "client"],

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
+import { Access, type AccessOptions, isLoopback } from "../../../src/access/access.ts";
 import { FAULTS, Fault } from "../../../src/base/faults.ts";
 import { Secret } from "../../../src/base/secret.ts";
-import { Access, type AccessOptions, isLoopback } from "../../../src/broker/access.ts";
 
 const TOKEN = "correct-horse-battery-staple";
 
@@ -26,7 +26,10 @@ function ask(world: World, call: Call): { status: number; sentence: string } {
     open: "none",
     corsOrigins: [],
   };
-  const access = new Access({ ...defaults, ...options }, { scheme: "http", address });
+  const access = new Access(
+    { ...defaults, ...options },
+    { scheme: "http", address, openPaths: new Set(["/api/v1/health", "/api/v1/ready"]) },
+  );
   try {
     access.check({
       method: call.method ?? "GET",

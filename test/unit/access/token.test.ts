@@ -7,8 +7,8 @@ import {
   symlinkSync,
   writeFileSync,
 } from "node:fs";
+import { loadOrMakeApiToken } from "../../../src/access/token.ts";
 import { Fault } from "../../../src/base/faults.ts";
-import { loadOrMakeApiToken } from "../../../src/broker/token.ts";
 import { tempFolder } from "../../support/temp-folder.ts";
 
 const mode = (path: string) => statSync(path).mode & 0o777;

@@ -2,33 +2,37 @@
 import { timingSafeEqual } from "node:crypto";
 import { Fault } from "../base/faults.ts";
 import type { Secret } from "../base/secret.ts";
-import { API } from "./api-path.ts";
 
 export interface AccessOptions {
   /** PEAT_API_TOKEN, or what the runtime directory's file holds where that is not set. */
   readonly token: Secret<string>;
   readonly isTokenConfigured: boolean;
-  /** `token`: every read needs it, except of /health and /ready, which probes ask. */
+  /** `token`: every read needs it, except of the listener's open paths. */
   readonly reads: "open" | "token";
-  /** `loopback`: whoever connects from this machine (or pod) writes without it. */
-  readonly open: "none" | "loopback";
+  /** Who needs none at all: nobody, whoever connects from this machine (or pod), or everybody. */
+  readonly open: "none" | "loopback" | "all";
   /** Web origins besides the own one, as browsers send them; `*` is any. */
   readonly corsOrigins: readonly string[];
 }
+
+/** Request headers, by names in small letters. */
+export type HeaderView = Pick<Headers, "get" | "has">;
 
 /** Of a request, what access depends on. */
 export interface Caller {
   readonly method: string;
   readonly path: string;
-  readonly headers: Headers;
+  readonly headers: HeaderView;
   /** Address that the connection comes from; asked for only when it matters. */
   readonly address: () => string | undefined;
 }
 
-interface ListenerFacts {
+export interface ListenerFacts {
   readonly scheme: "http" | "https";
-  /** Address that is listened on. */
+  /** IP address that is listened on, or the path of a unix socket. */
   readonly address: string;
+  /** What probes ask: never needs the token. */
+  readonly openPaths: ReadonlySet<string>;
 }
 
 export function isLoopback(address: string): boolean {
@@ -38,7 +42,6 @@ export function isLoopback(address: string): boolean {
 /** Names that only this machine can mean: a page elsewhere can't have been loaded from them. */
 const LOCAL_HOST = /^(?:localhost|[a-z0-9-]+\.localhost|127\.[0-9.]+|\[::1\])(?::[0-9]+)?$/i;
 const READS = new Set(["GET", "HEAD"]);
-const PROBES = new Set([`${API}/health`, `${API}/ready`]);
 const PROXY_HEADERS = ["forwarded", "x-forwarded-for", "x-real-ip"];
 
 function digest(text: string): Uint8Array {
@@ -53,6 +56,7 @@ export class Access {
   readonly #options: AccessOptions;
   readonly #scheme: string;
   readonly #isLocalListener: boolean;
+  readonly #openPaths: ReadonlySet<string>;
   /** A digest, so that a comparison takes the same time whatever is sent. */
   readonly #token: Uint8Array;
   readonly #originHosts: ReadonlySet<string | undefined>;
@@ -61,6 +65,7 @@ export class Access {
     this.#options = options;
     this.#scheme = listener.scheme;
     this.#isLocalListener = isLoopback(listener.address);
+    this.#openPaths = listener.openPaths;
     this.#token = digest(options.token.expose());
     this.#originHosts = new Set(options.corsOrigins.map(hostOf));
   }
@@ -73,19 +78,19 @@ export class Access {
   }
 
   /** The value of access-control-allow-origin for an origin, or undefined when its pages may not read. */
-  allowedOrigin(origin: string, headers: Headers): string | undefined {
+  allowedOrigin(origin: string, headers: HeaderView): string | undefined {
     if (this.#options.corsOrigins.includes("*")) return "*";
     return this.#isNamedOrigin(origin, headers) ? origin : undefined;
   }
 
   /** Our own pages, and those of origins that are named one by one. */
-  #isNamedOrigin(origin: string, headers: Headers): boolean {
+  #isNamedOrigin(origin: string, headers: HeaderView): boolean {
     const isOwn = origin.toLowerCase() === `${this.#scheme}://${headers.get("host")}`.toLowerCase();
     return isOwn || this.#options.corsOrigins.includes(origin);
   }
 
   /** DNS rebinding: a page's own name made to point here. Its browser still sends that name. */
-  #checkHost(headers: Headers): void {
+  #checkHost(headers: HeaderView): void {
     const host = headers.get("host") ?? "";
     if (!this.#isLocalListener || this.#isKnownHost(host)) return;
     throw new Fault(
@@ -98,7 +103,7 @@ export class Access {
     return LOCAL_HOST.test(host) || this.#originHosts.has(host.toLowerCase());
   }
 
-  #checkOrigin(headers: Headers): void {
+  #checkOrigin(headers: HeaderView): void {
     const origin = headers.get("origin");
     if (origin === null || this.allowedOrigin(origin, headers) !== undefined) return;
     throw new Fault(
@@ -109,7 +114,8 @@ export class Access {
 
   #checkToken(caller: Caller): void {
     const isRead = READS.has(caller.method);
-    if (isRead && (this.#options.reads === "open" || PROBES.has(caller.path))) return;
+    if (this.#options.open === "all" || this.#openPaths.has(caller.path)) return;
+    if (isRead && this.#options.reads === "open") return;
     const sent = caller.headers.get("authorization");
     if (sent !== null) {
       if (this.#isToken(sent)) return;

@@ -1,0 +1,59 @@
+// All services of the listeners, and what they are made of.
+import type { ConnectRouter } from "@connectrpc/connect";
+import type { Clock } from "../base/clock.ts";
+import { Fault } from "../base/faults.ts";
+import type { Store } from "../store/store.ts";
+import { documentCalls } from "./documents.ts";
+import { Health } from "./gen/grpc/health/v1/health_pb.ts";
+import { ServerReflection } from "./gen/grpc/reflection/v1/reflection_pb.ts";
+import { ServerReflection as ServerReflectionAlpha } from "./gen/grpc/reflection/v1alpha/reflection_pb.ts";
+import { PeatSidecar } from "./gen/peat/sidecar/v1/sidecar_pb.ts";
+import { healthCalls } from "./health.ts";
+import { STREAMS_OPEN_MAX } from "./limits.ts";
+import { Reflection } from "./reflection.ts";
+
+export interface RpcParts {
+  readonly store: Store;
+  readonly clock: Clock;
+  /** Whether the node serves what it should: all checks of readiness hold. */
+  readonly isReady: () => boolean;
+}
+
+const SERVICES = [PeatSidecar, Health, ServerReflection, ServerReflectionAlpha];
+
+export class RpcServices {
+  readonly #parts: RpcParts;
+  #openStreams = 0;
+
+  constructor(parts: RpcParts) {
+    this.#parts = parts;
+  }
+
+  /** `stopping` aborts with a Fault when streams are to end. */
+  register(router: ConnectRouter, stopping: AbortSignal): void {
+    const { store, clock, isReady } = this.#parts;
+    const reflection = new Reflection(SERVICES);
+    const enterStream = () => this.#enterStream();
+    const names = SERVICES.map(({ typeName }) => typeName);
+    router.service(PeatSidecar, { ...documentCalls({ store, clock }) });
+    router.service(Health, healthCalls({ clock, isReady, names, stopping, enterStream }));
+    router.service(ServerReflection, {
+      serverReflectionInfo: (requests) => reflection.v1(requests),
+    });
+    router.service(ServerReflectionAlpha, {
+      serverReflectionInfo: (requests) => reflection.v1alpha(requests),
+    });
+  }
+
+  #enterStream(): () => void {
+    if (this.#openStreams >= STREAMS_OPEN_MAX) {
+      throw new Fault("overloaded", `${STREAMS_OPEN_MAX} streams are open already; try again`);
+    }
+    this.#openStreams += 1;
+    let isOpen = true;
+    return () => {
+      if (isOpen) this.#openStreams -= 1;
+      isOpen = false;
+    };
+  }
+}

@@ -1,0 +1,371 @@
+// What a client may not do to the listeners: be silent, be slow, be too many, come from elsewhere.
+import { describe, expect, test } from "bun:test";
+import { existsSync } from "node:fs";
+import { connect as connectHttp2 } from "node:http2";
+import type { Socket } from "node:net";
+import { Code, ConnectError } from "@connectrpc/connect";
+import { waitFor } from "../../scripts/support/waiting.ts";
+import { Fault } from "../../src/base/faults.ts";
+import {
+  Health,
+  HealthCheckResponse_ServingStatus as Status,
+} from "../../src/rpc/gen/grpc/health/v1/health_pb.ts";
+import { openMemoryStore } from "../support/memory-store.ts";
+import { type RpcWorld, startRpc, TOKEN } from "../support/start-rpc.ts";
+
+const LIMIT_MS = 10_000;
+const PATH = "/peat.sidecar.v1.PeatSidecar/GetDocument";
+const LIMITS = {
+  headerReadMs: 150,
+  idleMs: 150,
+  pingMs: 100,
+  pingAckMs: 150,
+  streamsMax: 4,
+};
+const QUIET = { ...LIMITS, headerReadMs: 60_000, idleMs: 60_000, pingMs: 60_000 };
+
+/** All that a connection says until it is closed. */
+function untilClosed(socket: Socket): Promise<string> {
+  const { promise, resolve, reject } = Promise.withResolvers<string>();
+  let text = "";
+  socket.on("data", (chunk: Buffer) => {
+    text += chunk.toString("latin1");
+  });
+  socket.on("error", () => undefined);
+  socket.once("close", () => resolve(text));
+  setTimeout(() => reject(new Error(`still open after: ${text}`)), LIMIT_MS).unref();
+  return promise;
+}
+
+async function codeOf(call: Promise<unknown>): Promise<Code | undefined> {
+  try {
+    await call;
+    return undefined;
+  } catch (error) {
+    return ConnectError.from(error).code;
+  }
+}
+
+for (const isUnix of [false, true]) {
+  describe(isUnix ? "over a unix socket" : "over TCP", () => {
+    test.each([
+      ["says nothing", ""],
+      ["stops within the first bytes of HTTP/2", "PR"],
+      ["stops within a head", `POST ${PATH} HTTP/1.1\r\nhost: localhost\r\nx: `],
+    ])("a client that %s is closed", async (_, bytes) => {
+      await using world = await startRpc({ isUnix, connections: LIMITS });
+      const socket = await world.connect();
+      socket.write(bytes);
+      await untilClosed(socket);
+    });
+
+    test("a client that is silent between two requests is closed after the first", async () => {
+      await using world = await startRpc({ isUnix, connections: LIMITS });
+      const socket = await world.connect();
+      const body = '{"collection":"a","docId":"b"}';
+      socket.write(
+        `POST ${PATH} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: ${body.length}\r\n\r\n${body}`,
+      );
+      expect(await untilClosed(socket)).toContain("HTTP/1.1 200 OK");
+    });
+
+    test("a request whose body does not come is answered and closed", async () => {
+      await using world = await startRpc({
+        isUnix,
+        connections: QUIET,
+        deadlines: { defaultMs: 200, maxMs: 1000 },
+      });
+      const socket = await world.connect();
+      socket.write(
+        `POST ${PATH} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: 30\r\n\r\n{"coll`,
+      );
+      const answer = await untilClosed(socket);
+      expect(answer).toContain('"code":"deadline_exceeded"');
+    });
+
+    test("an HTTP/2 connection without calls is closed", async () => {
+      await using world = await startRpc({ isUnix, connections: { ...QUIET, idleMs: 150 } });
+      const session = connectHttp2("http://localhost", {
+        createConnection: () => world.socket(),
+      });
+      session.on("error", () => undefined);
+      await waitFor("the end of the session", LIMIT_MS, () => session.destroyed || undefined);
+    });
+  });
+}
+
+test("an HTTP/2 client that answers no PING is gone", async () => {
+  await using world = await startRpc({ connections: { ...LIMITS, idleMs: 60_000 } });
+  const socket = await world.connect();
+  // Preface and empty SETTINGS, then nothing but silence.
+  socket.write("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
+  socket.write(Buffer.from([0, 0, 0, 4, 0, 0, 0, 0, 0]));
+  await untilClosed(socket);
+});
+
+test("an HTTP/2 client that answers PINGs stays", async () => {
+  await using world = await startRpc({ connections: { ...LIMITS, idleMs: 60_000 } });
+  const session = connectHttp2(world.url());
+  let pings = 0;
+  session.on("ping", () => {
+    pings += 1;
+  });
+  await waitFor("pings", LIMIT_MS, () => pings >= 4 || undefined);
+  expect(session.destroyed).toBe(false);
+  session.destroy();
+});
+
+/** A store whose writes end only when the test says so. */
+function heldStore() {
+  const store = openMemoryStore();
+  const held = Promise.withResolvers<void>();
+  let waiting = 0;
+  const write = store.write.bind(store);
+  store.write = async (request) => {
+    waiting += 1;
+    await held.promise;
+    return await write(request);
+  };
+  return { store, release: () => held.resolve(), waiting: () => waiting };
+}
+
+const NOTE = { collection: "notes", docId: "a", jsonData: "{}" };
+
+test("calls beyond what a connection may have open are refused, and it goes on", async () => {
+  const { store, release, waiting } = heldStore();
+  await using world = await startRpc({ store, connections: QUIET });
+  const session = connectHttp2(world.url());
+  session.on("error", () => undefined);
+  const ends: string[] = [];
+  // Before the server's settings arrive, a client may think that it has no limit.
+  for (let i = 0; i < 2 * QUIET.streamsMax; i += 1) {
+    const stream = session.request({
+      ":method": "POST",
+      ":path": "/peat.sidecar.v1.PeatSidecar/PutDocument",
+      "content-type": "application/json",
+    });
+    stream.on("response", (headers) => ends.push(String(headers[":status"])));
+    stream.on("error", () => ends.push("refused"));
+    stream.resume();
+    stream.end(JSON.stringify({ ...NOTE, docId: String(i) }));
+  }
+  await waitFor("writes", LIMIT_MS, () => waiting() >= QUIET.streamsMax || undefined);
+  expect(waiting()).toBe(QUIET.streamsMax);
+  release();
+  await waitFor("ends", LIMIT_MS, () => ends.length === 2 * QUIET.streamsMax || undefined);
+  expect(ends.filter((end) => end === "200").length).toBeGreaterThanOrEqual(QUIET.streamsMax);
+  session.destroy();
+  store.close();
+});
+
+test("a stop lets calls under way end, and refuses new ones", async () => {
+  const { store, release, waiting } = heldStore();
+  const world = await startRpc({ store });
+  const call = world.client().putDocument(NOTE);
+  await waitFor("the write", LIMIT_MS, () => waiting() > 0 || undefined);
+  const closing = world.server.close();
+  release();
+  expect(await call).toMatchObject({});
+  await closing;
+  expect(await codeOf(world.client().getDocument(NOTE))).toBe(Code.Unavailable);
+  await world[Symbol.asyncDispose]();
+  store.close();
+});
+
+test("a stop does not wait for a call that does not end", async () => {
+  const { store, release, waiting } = heldStore();
+  const world = await startRpc({ store });
+  const call = codeOf(world.client().putDocument(NOTE));
+  await waitFor("the write", LIMIT_MS, () => waiting() > 0 || undefined);
+  await world.server.close();
+  expect(await call).toBeDefined();
+  release();
+  await world[Symbol.asyncDispose]();
+  store.close();
+});
+
+test("a call is over at its deadline, whatever it waits for", async () => {
+  const { store, release } = heldStore();
+  await using world = await startRpc({ store, deadlines: { defaultMs: 100, maxMs: 200 } });
+  for (const protocol of ["connect", "grpc", "grpc-web"] as const) {
+    const client = world.client({ protocol });
+    expect(await codeOf(client.putDocument(NOTE))).toBe(Code.DeadlineExceeded);
+    // The client waits longer than it is given.
+    const call = client.putDocument(NOTE, { headers: { "connect-timeout-ms": "60000" } });
+    expect(await codeOf(call)).toBe(Code.DeadlineExceeded);
+  }
+  release();
+  store.close();
+});
+
+test("a message over the limit is refused with a code, also when it is small until it is unpacked", async () => {
+  await using world = await startRpc();
+  const jsonData = JSON.stringify({ text: "x".repeat(5 * 1024 ** 2) });
+  for (const protocol of ["connect", "grpc", "grpc-web"] as const) {
+    const code = await codeOf(world.client({ protocol }).putDocument({ ...NOTE, jsonData }));
+    expect(code).toBe(Code.ResourceExhausted);
+  }
+  const packed = await fetch(`${world.url()}/peat.sidecar.v1.PeatSidecar/PutDocument`, {
+    method: "POST",
+    headers: { "content-type": "application/json", "content-encoding": "gzip" },
+    body: Bun.gzipSync(JSON.stringify({ ...NOTE, jsonData })),
+  });
+  expect(packed.status).toBe(429);
+});
+
+test("the socket is removed at the stop", async () => {
+  const world = await startRpc({ isUnix: true });
+  const at = world.address();
+  if (at.kind !== "unix") throw new Error("not a unix socket");
+  expect(existsSync(at.path)).toBe(true);
+  await world.server.close();
+  expect(existsSync(at.path)).toBe(false);
+  await world[Symbol.asyncDispose]();
+});
+
+test("an address that is taken is a fault that names it, and what was opened is closed again", async () => {
+  await using world = await startRpc();
+  await using first = await startRpc({ isUnix: true });
+  const taken = world.address();
+  const socket = first.address();
+  const opening = startRpc({ listen: [{ kind: "tcp", host: "127.0.0.1", port: 0 }, taken] });
+  const fault = await opening.then(() => undefined).catch((error: unknown) => error);
+  expect(fault).toBeInstanceOf(Fault);
+  expect(String(fault)).toContain("PEAT_LISTEN: tcp://127.0.0.1:");
+  await expect(startRpc({ listen: [socket] })).rejects.toThrow("in use by another process");
+});
+
+const OPEN_TCP = { listen: [{ kind: "tcp", host: "0.0.0.0", port: 0 }] } as const;
+
+function withToken(world: RpcWorld, token?: string, more: Record<string, string> = {}) {
+  const authorization = token === undefined ? {} : { authorization: `Bearer ${token}` };
+  return (["connect", "grpc", "grpc-web"] as const).map((protocol) =>
+    world.client({ protocol, headers: { ...authorization, ...more } }),
+  );
+}
+
+describe("a listener beyond loopback", () => {
+  test("answers only who sends the token, reads too, and tells why", async () => {
+    await using world = await startRpc(OPEN_TCP);
+    for (const client of withToken(world)) {
+      const failure = await client.getDocument(NOTE).catch((e: unknown) => ConnectError.from(e));
+      if (!(failure instanceof ConnectError)) throw new Error("the call was answered");
+      expect(failure.code).toBe(Code.Unauthenticated);
+      expect(failure.rawMessage).toContain("PEAT_API_TOKEN");
+    }
+    for (const client of withToken(world, "wrong")) {
+      expect(await codeOf(client.getDocument(NOTE))).toBe(Code.Unauthenticated);
+    }
+    for (const client of withToken(world, TOKEN)) {
+      expect(await codeOf(client.getDocument(NOTE))).toBeUndefined();
+    }
+  });
+
+  test("tells probes whether the node is ready, without a token", async () => {
+    let isReady = false;
+    await using world = await startRpc({ ...OPEN_TCP, parts: { isReady: () => isReady } });
+    const health = world.clientOf(Health, { protocol: "grpc" });
+    expect((await health.check({})).status).toBe(Status.NOT_SERVING);
+    isReady = true;
+    const service = "peat.sidecar.v1.PeatSidecar";
+    expect((await health.check({ service })).status).toBe(Status.SERVING);
+    expect(await codeOf(health.check({ service: "no.such.Service" }))).toBe(Code.NotFound);
+    expect(Object.keys((await health.list({})).statuses)).toContain(service);
+  });
+});
+
+describe("a listener on loopback", () => {
+  test("needs no token, but no wrong one either", async () => {
+    await using world = await startRpc();
+    for (const client of withToken(world)) {
+      expect(await codeOf(client.getDocument(NOTE))).toBeUndefined();
+    }
+    for (const client of withToken(world, "wrong")) {
+      expect(await codeOf(client.getDocument(NOTE))).toBe(Code.Unauthenticated);
+    }
+  });
+
+  test("answers no page of another origin, and no name that is not of this machine", async () => {
+    await using world = await startRpc();
+    for (const client of withToken(world, TOKEN, { origin: "https://evil.example" })) {
+      expect(await codeOf(client.getDocument(NOTE))).toBe(Code.PermissionDenied);
+    }
+    const rebound = await fetch(world.url() + PATH, {
+      method: "POST",
+      headers: { host: "evil.example", "content-type": "application/json" },
+      body: "{}",
+    });
+    expect(rebound.status).toBe(403);
+    expect(await rebound.json()).toMatchObject({ code: "permission_denied" });
+  });
+
+  test("lets the pages of a named origin in, by a preflight too", async () => {
+    const origin = "https://app.example";
+    await using world = await startRpc({ access: { corsOrigins: [origin] } });
+    for (const client of withToken(world, TOKEN, { origin })) {
+      expect(await codeOf(client.getDocument(NOTE))).toBeUndefined();
+    }
+    const preflight = await fetch(world.url() + PATH, { method: "OPTIONS", headers: { origin } });
+    expect(preflight.status).toBe(204);
+    expect(preflight.headers.get("access-control-allow-origin")).toBe(origin);
+    expect(preflight.headers.get("access-control-allow-headers")).toContain("Connect-Timeout-Ms");
+    const other = await fetch(world.url() + PATH, {
+      method: "OPTIONS",
+      headers: { origin: "https://evil.example" },
+    });
+    expect(other.headers.get("access-control-allow-origin")).toBeNull();
+  });
+});
+
+describe("a unix socket", () => {
+  test("needs no token, and looks at no host", async () => {
+    await using world = await startRpc({ isUnix: true });
+    for (const client of withToken(world)) {
+      expect(await codeOf(client.getDocument(NOTE))).toBeUndefined();
+    }
+  });
+});
+
+describe("a request that is no call", () => {
+  test.each([
+    ["an unknown path", "POST", "/peat.sidecar.v1.PeatSidecar/Nothing", "application/json", 404],
+    ["the root", "GET", "/", undefined, 404],
+    ["another method", "GET", PATH, "application/json", 405],
+    ["another content type", "POST", PATH, "text/plain", 415],
+    ["gRPC-Web as text", "POST", PATH, "application/grpc-web-text", 415],
+  ])("of %s is answered", async (_, method, path, type, status) => {
+    await using world = await startRpc();
+    const answer = await fetch(world.url() + path, {
+      method,
+      headers: type === undefined ? {} : { "content-type": type },
+      ...(method === "POST" ? { body: "{}" } : {}),
+    });
+    expect(answer.status).toBe(status);
+    if (status === 404) expect(await answer.json()).toMatchObject({ code: "unimplemented" });
+    if (status === 405) expect(answer.headers.get("allow")).toBe("POST");
+  });
+
+  test.each([
+    ["without a host", "POST / HTTP/1.1\r\ncontent-length: 0\r\n\r\n"],
+    ["with a host that is none", "POST / HTTP/1.1\r\nhost: [\r\ncontent-length: 0\r\n\r\n"],
+    [
+      "with a call and a host that is none",
+      `POST ${PATH} HTTP/1.1\r\nhost: [::\r\ncontent-type: application/json\r\ncontent-length: 2\r\n\r\n{}`,
+    ],
+    [
+      "of HTTP/1.0 without a host",
+      `POST ${PATH} HTTP/1.0\r\ncontent-type: application/json\r\ncontent-length: 2\r\n\r\n{}`,
+    ],
+    ["of no HTTP at all", "hello\r\n\r\n"],
+    ["of HTTP/2 that is none", "PRI * HTTP/2.0\r\n\r\nnonsense nonsense nonsense nonsense"],
+  ])("%s hurts nobody else", async (_, bytes) => {
+    await using world = await startRpc({
+      isUnix: true,
+      connections: { ...LIMITS, headerReadMs: 300 },
+    });
+    const socket = await world.connect();
+    socket.write(bytes);
+    await untilClosed(socket);
+    expect(await codeOf(world.client().getDocument(NOTE))).toBeUndefined();
+  });
+});
