@@ -1,5 +1,4 @@
 // Every maximum of the RPC listeners that no setting names.
-import { assert } from "../base/assert.ts";
 
 /** Of all listeners together; what comes beyond is closed at once. */
 export const CONNECTIONS_MAX = 1_024;
@@ -11,14 +10,7 @@ export const COMPRESS_BYTES_MIN = 1_024;
 export const HEADER_BYTES_MAX = 16 * 1024;
 /** Subscribe and Watch streams of all clients. */
 export const STREAMS_OPEN_MAX = 4_096;
-/** Changes, and the text of their documents, that wait for a subscriber before it is told of a gap. */
-export const FEED_CHANGES_MAX = 1_024;
-export const FEED_BYTES_MAX = 4 * 1024 ** 2;
-/** Collections that one subscriber may name. */
-export const COLLECTIONS_MAX = 256;
 /** Documents that are read at a time. */
 export const PAGE_DOCUMENTS = 64;
 /** Calls under way when the listeners close have so long. */
 export const CLOSE_MS = 300;
-
-assert(PAGE_DOCUMENTS < FEED_CHANGES_MAX, "a page of a snapshot is less than what may wait");

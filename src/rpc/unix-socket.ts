@@ -19,7 +19,7 @@ const log = getLog("peat_mesh::rpc");
 
 /** sockaddr_un.sun_path of Linux, without its closing zero. */
 const PATH_BYTES_MAX = 107;
-export const SOCKET_MODE = 0o660;
+const SOCKET_MODE = 0o660;
 /** While the socket is made: nobody but owner and group, from its first moment. */
 const SOCKET_UMASK = 0o117;
 const FOLDER_MODE = 0o755;
