@@ -1,6 +1,7 @@
 // The node: every service opened in order into one scope, and stopped in reverse. The only file that knows
 // Config and all services.
 import { existsSync, mkdirSync } from "node:fs";
+import { networkInterfaces } from "node:os";
 import { join } from "node:path";
 import { loadOrMakeApiToken } from "./access/token.ts";
 import { compactInBackground } from "./background-compaction.ts";
@@ -22,6 +23,7 @@ import { deriveDeviceKey, deviceId } from "./identity/keypair.ts";
 import { shortId } from "./identity/peer.ts";
 import { releaseMemoryWhenIdle } from "./idle-memory.ts";
 import type { Network } from "./net/link.ts";
+import { watchLocalAddresses } from "./net/local-addresses.ts";
 import { NodeStatus } from "./node-status.ts";
 import type { RpcServer } from "./rpc/server.ts";
 import { ServiceManager } from "./service-manager.ts";
@@ -122,6 +124,9 @@ async function open(config: Config, scope: Scope, notifier?: Notifier): Promise<
   coordinator.start();
   scope.defer("sync", () => coordinator.close(), STOP_DEADLINES_MS.sync);
   coordinator.accepted.catch((error: unknown) => scope.fail(error));
+  const changed = () => coordinator.networkChanged();
+  const addresses = { clock: systemClock, list: networkInterfaces, changed };
+  scope.run("addresses", (signal) => watchLocalAddresses(addresses, signal));
   const endRelease = releaseMemoryWhenIdle({
     store,
     clock: systemClock,

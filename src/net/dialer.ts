@@ -1,7 +1,5 @@
 // Peers that discovery has seen, and the attempts to reach them: one entry per peer, dialled for ever while it
 // is known and not connected.
-import { lookup } from "node:dns/promises";
-import { isIP } from "node:net";
 import { backoffMs } from "../base/backoff.ts";
 import { type Clock, sleep } from "../base/clock.ts";
 import { messageOf } from "../base/faults.ts";
@@ -20,6 +18,7 @@ import {
 } from "../identity/peer.ts";
 import { ALPN_GUEST, ALPN_NATIVE } from "../wire/hello.ts";
 import { DialError, type Link, type Network } from "./link.ts";
+import { resolveAll } from "./resolve.ts";
 
 const log = getLog("peat_mesh::peer_connector");
 
@@ -45,20 +44,19 @@ export interface DialerContext {
   /** Takes a link to a peer that has been reached; resolves when it is admitted or not needed, rejects when refused. */
   readonly reached: (link: Link) => Promise<void>;
   /** Whether a peer is connected at the moment, by whichever link. */
-  readonly isConnected: (peer: {
-    name: NodeName | undefined;
-    ids: readonly EndpointId[];
-  }) => boolean;
+  readonly isConnected: (peer: PeerKey) => boolean;
   /** Resolves when a connected peer no longer is. */
-  readonly disconnected: (peer: {
-    name: NodeName | undefined;
-    ids: readonly EndpointId[];
-  }) => Promise<void>;
+  readonly disconnected: (peer: PeerKey) => Promise<void>;
   /** Ms until a guest may be dialled; 0: now. */
-  readonly guestWaitMs: (peer: {
-    name: NodeName | undefined;
-    ids: readonly EndpointId[];
-  }) => number;
+  readonly guestWaitMs: (peer: PeerKey) => number;
+  /** A peer has other addresses than before: a connection to it may be dead. */
+  readonly moved: (peer: PeerKey) => void;
+}
+
+/** A peer as those know it who ask about its connection. */
+interface PeerKey {
+  readonly name: NodeName | undefined;
+  readonly ids: readonly EndpointId[];
 }
 
 type DialOutcome = "reached" | "failed" | "no protocol";
@@ -118,6 +116,28 @@ export class Dialer {
     else this.#seen(source, event.peer);
   }
 
+  /** The network is another one: what was in vain may not be any more. */
+  hurry(): void {
+    for (const entry of this.#entries.values()) this.#hurry(entry);
+  }
+
+  #hurry(entry: Entry): void {
+    entry.failures = 0;
+    entry.underWay = 0;
+    entry.wake();
+  }
+
+  /** Dials a peer, if it is one that is looked for, beside the connection that it has. */
+  dialBeside({ name, ids }: PeerKey): void {
+    const isMeant = (entry: Entry) =>
+      keyOf(entry).name === name || entry.ids.some((id) => ids.includes(id));
+    const entry = [...this.#entries.values()].find(isMeant);
+    if (entry === undefined || this.#isClosed) return;
+    const dial = this.#tryAll(entry, ALPN_NATIVE).then(() => undefined);
+    this.#loops.add(dial);
+    void dial.finally(() => this.#loops.delete(dial));
+  }
+
   async close(): Promise<void> {
     this.#isClosed = true;
     for (const entry of this.#entries.values()) entry.abort.abort();
@@ -133,8 +153,8 @@ export class Dialer {
       known.bySource.set(source, peer);
       if (JSON.stringify(before) === JSON.stringify(peer)) return;
       log.debug("Peer addresses updated in Iroh", { peer: nameOf(peer.identity) });
-      known.failures = 0;
-      known.wake();
+      this.#hurry(known);
+      this.#context.moved(keyOf(known));
       return;
     }
     if (this.#isOwn(source, peer) || this.#entries.size >= PEERS_MAX) return;
@@ -189,10 +209,7 @@ export class Dialer {
   async #dialForever(entry: Entry): Promise<void> {
     const { signal } = entry.abort;
     const { clock, random, isConnected, disconnected } = this.#context;
-    const peer = {
-      name: entry.identity.kind === "name" ? entry.identity.name : undefined,
-      ids: entry.ids,
-    };
+    const peer = keyOf(entry);
     while (!signal.aborted) {
       if (!isConnected(peer)) {
         const waitMs = await this.#attempt(entry, peer);
@@ -226,10 +243,7 @@ export class Dialer {
   }
 
   /** One attempt at every id and address side by side; returns how long to wait before the next. */
-  async #attempt(
-    entry: Entry,
-    peer: { name: NodeName | undefined; ids: readonly EndpointId[] },
-  ): Promise<number> {
+  async #attempt(entry: Entry, peer: PeerKey): Promise<number> {
     const { clock, random, guestWaitMs } = this.#context;
     const isGuest = clock.monotonic() < entry.guestUntil;
     const guestMs = isGuest ? guestWaitMs(peer) : 0;
@@ -264,7 +278,7 @@ export class Dialer {
       });
     }
     void Promise.all(dials).then(() => {
-      entry.underWay -= 1;
+      entry.underWay = Math.max(0, entry.underWay - 1);
     });
     const outcome = await Promise.race([
       firstReached(dials),
@@ -331,6 +345,10 @@ export class Dialer {
   }
 }
 
+function keyOf({ identity, ids }: Entry): PeerKey {
+  return { name: identity.kind === "name" ? identity.name : undefined, ids };
+}
+
 function nameOf(identity: PeerIdentity): string {
   return identity.kind === "name" ? identity.name : shortId(identity.id);
 }
@@ -363,21 +381,4 @@ async function firstReached(dials: readonly Promise<DialOutcome>[]): Promise<Dia
 
 function never<T>(): Promise<T> {
   return new Promise(() => undefined);
-}
-
-/** Every host as `ip:port`; names that don't resolve are left out. */
-async function resolveAll(hosts: readonly HostPort[]): Promise<string[]> {
-  const lists = await Promise.all(hosts.map(resolveHost));
-  return [...new Set(lists.flat())];
-}
-
-async function resolveHost({ host, port }: HostPort): Promise<string[]> {
-  if (isIP(host) !== 0) return [printHostPort({ host, port })];
-  try {
-    const found = await lookup(host, { all: true });
-    return found.map(({ address }) => printHostPort({ host: address, port }));
-  } catch {
-    // Names come and go with their networks; the next dial asks again.
-    return [];
-  }
 }

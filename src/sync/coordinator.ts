@@ -99,6 +99,7 @@ export class Coordinator {
       isConnected: (peer) => (this.#sessionOf(peer) ?? this.#guests.sessionOf(peer)) !== undefined,
       disconnected: (peer) => this.#disconnected(peer),
       guestWaitMs: (peer) => this.#guests.waitMs(peer),
+      moved: (peer) => void this.#check(this.#sessionOf(peer)),
     });
     this.#guests = new Guests({
       ...options,
@@ -121,6 +122,13 @@ export class Coordinator {
   /** Takes what a discovery source says. */
   handle(source: string, event: PeerEvent): void {
     this.#dialer.handle(source, event);
+  }
+
+  /** This machine has other addresses: connections may be dead, and what was out of reach may not be. */
+  networkChanged(): void {
+    connectorLog.info("Addresses of this machine have changed; asking all peers");
+    this.#dialer.hurry();
+    for (const session of this.#sessions.values()) void this.#check(session);
   }
 
   get sessions(): readonly Session[] {
@@ -252,7 +260,8 @@ export class Coordinator {
     };
     this.#admitted += 1;
     const shared = { catchUp: this.#catchUp, claims: this.#claims };
-    const session = new Session(member, { store, clock, onAgreed, ...shared, onBug });
+    const onDoubt = (silent: Session) => this.#dialBeside(silent);
+    const session = new Session(member, { store, clock, onAgreed, ...shared, onDoubt, onBug });
     this.#sessions.set(session.name, session);
     void session.ended.then((end) => this.#finish(session, end));
     this.#guests.outgrown(session.name);
@@ -277,6 +286,18 @@ export class Coordinator {
     this.#notify({ kind: "disconnected", name: session.name, reason });
     this.#scheduleNeighbours();
     this.#departures.departed(session.name);
+  }
+
+  async #check(session: Session | undefined): Promise<void> {
+    if (session !== undefined && !(await session.probe())) this.#dialBeside(session);
+  }
+
+  /** Of a silent connection and the one that this makes, that stays which answers. */
+  #dialBeside(silent: Session): void {
+    const { name, link } = silent;
+    if (this.#isClosed || this.#sessions.get(name) !== silent) return;
+    connectorLog.debug("Peer is silent; dialling it beside its connection", { peer: name });
+    this.#dialer.dialBeside({ name, ids: [link.remoteId] });
   }
 
   #notify(notice: PeerNotice): void {

@@ -7,8 +7,7 @@ import type { LinkEnd } from "../net/link.ts";
 import { CLOSE, type Member } from "../net/membership.ts";
 import type { DocumentKey } from "../store/document-key.ts";
 import type { Committed, Store } from "../store/store.ts";
-import { FrameDecoder } from "../wire/frame.ts";
-import { decodeNative, NATIVE_PAYLOAD_BYTES_MAX, type NativeMessage } from "../wire/native.ts";
+import type { NativeMessage } from "../wire/native.ts";
 import { FEATURE_PACKED } from "../wire/packed.ts";
 import { Acquaintance } from "./acquaintance.ts";
 import { Agreement } from "./agreement.ts";
@@ -16,6 +15,7 @@ import { Assemblies } from "./assembly.ts";
 import type { CatchUp } from "./catch-up.ts";
 import type { Claims } from "./claims.ts";
 import { Comparison } from "./comparison.ts";
+import { readFrames } from "./frame-reader.ts";
 import { FrameWriter } from "./frame-writer.ts";
 import { Intake } from "./intake.ts";
 import { Liveness } from "./liveness.ts";
@@ -28,7 +28,6 @@ import { newStatistics, type SessionStatistics } from "./statistics.ts";
 
 const log = getLog("peat_mesh::storage::automerge_sync");
 
-const READ_BYTES_MAX = 64 * 1024;
 const PEER_FAULTS: readonly string[] = ["wire_invalid", "invalid_argument"];
 const STREAM_END_MS = 1_000;
 const DRAIN_POLL_MS = 5;
@@ -45,6 +44,8 @@ export interface SessionContext {
   /** Shared by all sessions of the node. */
   readonly catchUp: CatchUp;
   readonly claims: Claims;
+  /** Called when the path to the peer seems dead. */
+  readonly onDoubt: (session: Session) => void;
   /** Something that can't happen has: the process has to end. */
   readonly onBug: (error: unknown) => void;
 }
@@ -87,7 +88,10 @@ export class Session {
       areEqual: member.hello.policies === context.store.policies.fingerprint,
     });
     this.#probes = new Probes(context.clock);
-    this.#liveness = new Liveness(context.clock, {
+    this.#liveness = new Liveness({
+      clock: context.clock,
+      link: member.link,
+      doubt: () => context.onDoubt(this),
       ask: () => this.#probes.after(this.#ping, () => undefined),
       giveUp: () => this.#stalled(),
     });
@@ -244,23 +248,17 @@ export class Session {
   }
 
   async #readFrames(): Promise<void> {
-    const decoder = new FrameDecoder({ payloadBytesMax: NATIVE_PAYLOAD_BYTES_MAX, keyBytesMax: 0 });
     try {
-      while (!this.#abort.signal.aborted) {
-        const bytes = await this.member.stream.read(READ_BYTES_MAX);
-        if (bytes === undefined) break;
-        this.statistics.receivedBytes += bytes.length;
-        this.statistics.lastSeenMs = this.#clock.now();
-        this.#liveness.heard();
-        decoder.push(bytes);
-        for (let frame = decoder.next(); frame !== undefined; frame = decoder.next()) {
-          this.statistics.receivedFrames += 1;
-          const message = decodeNative(frame);
-          if (message !== undefined) this.#guard(() => this.#receive(message));
-        }
-        if (decoder.isInside) this.#agreement.advanced();
-        await this.#intake.room();
-      }
+      await readFrames({
+        stream: this.member.stream,
+        clock: this.#clock,
+        statistics: this.statistics,
+        signal: this.#abort.signal,
+        heard: () => this.#liveness.heard(),
+        advanced: () => this.#agreement.advanced(),
+        receive: (message) => this.#guard(() => this.#receive(message)),
+        room: () => this.#intake.room(),
+      });
       this.#streamEnded();
     } catch (error) {
       this.#failed(error);
@@ -375,7 +373,8 @@ export class Session {
   async #keepTime(): Promise<void> {
     while (!this.#abort.signal.aborted) {
       this.#liveness.check(this.#writer.window.inFlightBytes > 0);
-      await this.#nap.take(this.isAgreed && !this.#outbox.hasHeld);
+      const isQuiet = this.isAgreed && !this.#outbox.hasHeld && !this.#liveness.isInDoubt;
+      await this.#nap.take(isQuiet);
       if (this.#abort.signal.aborted) break;
       if (this.isAgreed) this.#acquaintance.agreed(this.#clock.now());
       if (this.#acquaintance.isOutdated) this.#introduce();

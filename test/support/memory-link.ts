@@ -28,6 +28,9 @@ export interface LinkContext {
 
 const PACKET_BYTES = 1_200;
 const PIECE_MS = 20;
+/** What a packet that acknowledges costs, and how often one comes at rest. */
+const ACK_BYTES = 40;
+const KEEP_ALIVE_MS = 5_000;
 
 /** A loss is noticed after so many round trips, and after this at least. */
 const RESEND_ROUND_TRIPS = 1.5;
@@ -39,6 +42,7 @@ class Route {
   /** In the order of arrival. */
   #flight: { readonly at: number; readonly arrive: () => void }[] = [];
   #freeAt = 0;
+  #isStranded = false;
   #cancel: CancelTimer | undefined;
 
   constructor(context: LinkContext) {
@@ -50,6 +54,7 @@ class Route {
     const { clock, path } = this.#context;
     this.#freeAt = Math.max(this.#freeAt, clock.monotonic()) + bytes / path.bytesPerMs;
     const at = Math.max(notBefore, this.#freeAt + path.latencyMs + this.#resendMs());
+    if (this.#isStranded) return at;
     let place = this.#flight.length;
     while (place > 0 && (this.#flight[place - 1]?.at ?? 0) > at) place -= 1;
     this.#flight.splice(place, 0, { at, arrive });
@@ -74,6 +79,15 @@ class Route {
     const again = clock.monotonic() + path.latencyMs;
     this.#flight = this.#flight.map(({ at, arrive }) => ({ at: Math.max(at, again), arrive }));
     this.#wait();
+  }
+
+  get isStranded(): boolean {
+    return this.#isStranded;
+  }
+
+  strand(): void {
+    this.#isStranded = true;
+    this.drop();
   }
 
   drop(): void {
@@ -102,6 +116,7 @@ class Route {
 
 type PipeContext = Omit<LinkContext, "sent"> & {
   readonly sent: (part: Uint8Array, stream: object) => void;
+  readonly arrived: (bytes: number) => void;
 };
 
 /** One direction of a stream, from a writer on one side to a reader on the other. */
@@ -151,6 +166,7 @@ class Pipe {
       this.#used += part.length;
       this.#context.sent(part, this);
       this.#lastAt = this.#route.send(part.length, this.#lastAt, () => {
+        this.#context.arrived(part.length);
         this.#see();
         this.#arrived.push(part);
         this.#wakeReader?.();
@@ -243,6 +259,9 @@ export class MemoryLink implements Link {
   #isDead = false;
   #cancelIdle: CancelTimer | undefined;
   #sentBytes = 0;
+  #heardBytes = 0;
+  /** Since when nothing comes through; keep-alives do before. */
+  #deafSince: number | undefined;
 
   private constructor(
     context: LinkContext,
@@ -254,6 +273,10 @@ export class MemoryLink implements Link {
       sent: (part, stream) => {
         this.#sentBytes += part.length;
         context.sent(part, stream, side.remoteId);
+      },
+      arrived: (bytes) => {
+        if (this.#other !== undefined) this.#other.#heardBytes += bytes;
+        this.#heardBytes += ACK_BYTES;
       },
     };
     this.remoteId = side.remoteId;
@@ -318,7 +341,7 @@ export class MemoryLink implements Link {
     // A cut swallows the news; the other side then finds out by hearing nothing.
     if (this.#context.isCut()) return;
     const { clock, path } = this.#context;
-    if (other === undefined) return;
+    if (other === undefined || this.#route.isStranded) return;
     clock.after(path.latencyMs, () => other.#die({ by: "peer", code, reason }));
   }
 
@@ -327,10 +350,14 @@ export class MemoryLink implements Link {
     return { kind: "direct", address: this.remoteAddress, rttMs: 2 * latencyMs };
   }
 
+  get #keepAlives(): number {
+    return Math.floor((this.#deafSince ?? this.#context.clock.monotonic()) / KEEP_ALIVE_MS);
+  }
+
   traffic(): { sentBytes: number; receivedBytes: number } {
     return {
       sentBytes: this.#sentBytes,
-      receivedBytes: this.#other === undefined ? 0 : this.#other.#sentBytes,
+      receivedBytes: this.#heardBytes + ACK_BYTES * this.#keepAlives,
     };
   }
 
@@ -338,15 +365,23 @@ export class MemoryLink implements Link {
   lose(): void {
     const { clock, random, path } = this.#context;
     this.#cancelIdle?.();
+    this.#deafSince ??= clock.monotonic();
     const patienceMs = path.idleMs + random.below(500);
     this.#cancelIdle = clock.after(patienceMs, () =>
       this.#die({ by: "transport", code: undefined, reason: "timed out" }),
     );
   }
 
+  /** What is sent from here on arrives nowhere, and the transport goes on hoping. */
+  strand(): void {
+    this.#deafSince ??= this.#context.clock.monotonic();
+    this.#route.strand();
+  }
+
   /** The path works again. */
   regain(): void {
     this.#cancelIdle?.();
+    this.#deafSince = undefined;
     if (this.#isDead) return;
     if (this.#other?.isDead === true) {
       // The other side answers that it knows no such connection.

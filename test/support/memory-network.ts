@@ -117,6 +117,11 @@ export class MemoryNet {
     for (const link of this.#between(a, b)) link.regain();
   }
 
+  /** The links that there are carry nothing any more, and don't notice: one end has another address. New ones do. */
+  strand(a: EndpointId, b: EndpointId): void {
+    for (const link of this.#between(a, b)) link.strand();
+  }
+
   #between(a: EndpointId, b: EndpointId): MemoryLink[] {
     this.#links = this.#links.filter(({ link }) => !link.isDead);
     const name = pairName(a, b);

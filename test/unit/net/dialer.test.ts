@@ -35,6 +35,7 @@ function world(options: { formation?: Formation } = {}) {
   const reachedAt: number[] = [];
   const reachedBy: string[] = [];
   const guest = { waitMs: 0 };
+  const moves = { count: 0 };
   /** Ends the connection that there is. */
   let disconnect: (() => void) | undefined;
   const dialer = new Dialer({
@@ -51,6 +52,9 @@ function world(options: { formation?: Formation } = {}) {
       };
     },
     guestWaitMs: () => guest.waitMs,
+    moved: () => {
+      moves.count += 1;
+    },
     isConnected: () => disconnect !== undefined,
     disconnected: () =>
       new Promise((resolve) => {
@@ -89,6 +93,7 @@ function world(options: { formation?: Formation } = {}) {
     reachedAt,
     reachedBy,
     guest,
+    moves,
     open,
     seen,
     gone,
@@ -240,4 +245,40 @@ test("no more than 4,096 peers are looked for, however many a source makes up", 
   }
   seen();
   expect(dialer.sought().length).toBe(4096);
+});
+
+test("a peer whose connection is in doubt is dialled beside it, at once", async () => {
+  const { clock, dialer, reachedAt, open, seen } = world();
+  open(nameB, ADDRESS_B);
+  seen();
+  await clock.advance(10_000);
+  expect(reachedAt.length).toBe(1);
+  dialer.dialBeside({ name: nameB, ids: [idOf(nameB)] });
+  await clock.advance(100);
+  expect(reachedAt.length).toBe(2);
+  // One that nobody looks for can't be.
+  dialer.dialBeside({ name: nameA, ids: [] });
+  await clock.advance(10_000);
+  expect(reachedAt.length).toBe(2);
+});
+
+test("a connected peer that gets other addresses is told of once", async () => {
+  const { clock, moves, open, seen } = world();
+  open(nameB, ADDRESS_B);
+  seen();
+  await clock.advance(1_000);
+  seen();
+  expect(moves.count).toBe(0);
+  seen("10.0.0.9:1");
+  expect(moves.count).toBe(1);
+});
+
+test("on another network nobody waits for the end of a pause", async () => {
+  const { clock, dialer, reachedAt, open, seen } = world();
+  seen();
+  await clock.advance(600_000);
+  open(nameB, ADDRESS_B);
+  dialer.hurry();
+  await clock.advance(200);
+  expect(reachedAt.length).toBe(1);
 });
