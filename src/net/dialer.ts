@@ -18,6 +18,7 @@ import {
 } from "../identity/peer.ts";
 import { ALPN_GUEST, ALPN_NATIVE } from "../wire/hello.ts";
 import { DialError, type Link, type Network } from "./link.ts";
+import { CLOSE } from "./membership.ts";
 import { resolveAll } from "./resolve.ts";
 
 const log = getLog("peat_mesh::peer_connector");
@@ -133,7 +134,7 @@ export class Dialer {
       keyOf(entry).name === name || entry.ids.some((id) => ids.includes(id));
     const entry = [...this.#entries.values()].find(isMeant);
     if (entry === undefined || this.#isClosed) return;
-    const dial = this.#tryAll(entry, ALPN_NATIVE).then(() => undefined);
+    const dial = this.#tryAll(entry, ALPN_NATIVE, { isBeside: true }).then(() => undefined);
     this.#loops.add(dial);
     void dial.finally(() => this.#loops.delete(dial));
   }
@@ -236,7 +237,8 @@ export class Dialer {
     while (entry.guestUntil > 0 && !over.signal.aborted) {
       await sleep(clock, Math.max(0, entry.guestUntil - clock.monotonic()), over.signal);
       if (over.signal.aborted) break;
-      if ((await this.#tryAll(entry, ALPN_NATIVE)) === "reached") entry.guestUntil = 0;
+      const outcome = await this.#tryAll(entry, ALPN_NATIVE, { isBeside: true });
+      if (outcome === "reached") entry.guestUntil = 0;
       else entry.guestUntil = clock.monotonic() + NO_PROTOCOL_MS;
     }
     await end;
@@ -261,7 +263,11 @@ export class Dialer {
     return backoffMs(entry.failures, random());
   }
 
-  async #tryAll(entry: Entry, alpn: string): Promise<DialOutcome> {
+  async #tryAll(
+    entry: Entry,
+    alpn: string,
+    options: { isBeside?: boolean } = {},
+  ): Promise<DialOutcome> {
     let isOlder = false;
     if (entry.underWay >= UNDER_WAY_MAX) {
       await sleep(this.#context.clock, ATTEMPT_MS, entry.abort.signal);
@@ -271,7 +277,9 @@ export class Dialer {
     const dials: Promise<DialOutcome>[] = [];
     for (const id of entry.ids.slice(0, IDS_MAX)) {
       const turn = this.#turnAfter(dials.at(-1), entry.abort.signal);
-      const dial = turn.then(async (isOver) => isOver ?? (await this.#dial(entry, id, alpn)));
+      const dial = turn.then(
+        async (isOver) => isOver ?? (await this.#dial(entry, { id, alpn, ...options })),
+      );
       dials.push(dial);
       void dial.then((outcome) => {
         isOlder ||= outcome === "no protocol";
@@ -311,7 +319,10 @@ export class Dialer {
     });
   }
 
-  async #dial(entry: Entry, id: EndpointId, alpn: string): Promise<DialOutcome> {
+  async #dial(
+    entry: Entry,
+    { id, alpn, isBeside = false }: { id: EndpointId; alpn: string; isBeside?: boolean },
+  ): Promise<DialOutcome> {
     try {
       const addresses = await resolveAll(hostsOf(entry));
       if (addresses.length === 0 && !this.#context.network.hasRelay) {
@@ -320,7 +331,9 @@ export class Dialer {
       const relayUrl = [...entry.bySource.values()].find((p) => p.relayUrl !== undefined)?.relayUrl;
       const target = { id, addresses, ...(relayUrl === undefined ? {} : { relayUrl }) };
       const link = await this.#context.network.dial(target, alpn);
-      if (entry.abort.signal.aborted) link.close(0, "");
+      // On a slow path an attempt is begun beside one that is still answered: the later link is one too many.
+      const isNeeded = isBeside || !this.#context.isConnected(keyOf(entry));
+      if (entry.abort.signal.aborted || !isNeeded) link.close(CLOSE.superseded.code, "");
       else await this.#context.reached(link);
       entry.ids = [id, ...entry.ids.filter((other) => other !== id)];
       return "reached";

@@ -69,7 +69,11 @@ async function exchange(link: Link, own: Hello, formation: Formation): Promise<M
   const greeting = encodeFrame({ key: "", type: FRAME_HELLO_TYPE, payload: encodeHello(own) });
   const isOutgoing = link.direction === "outgoing";
   const stream = isOutgoing ? await link.openStream() : await link.acceptStream();
-  if (stream === undefined) throw new Fault("peer_refused", "left without a word");
+  if (stream === undefined) {
+    const isElsewhere = (await link.ended).code === CLOSE.superseded.code;
+    const why = isElsewhere ? "was connected already" : "left without a word";
+    throw new Fault("peer_refused", why);
+  }
   refuseMoreStreams(link);
   if (isOutgoing) await stream.write(greeting);
   const hello = await readHello(stream);

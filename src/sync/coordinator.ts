@@ -214,7 +214,7 @@ export class Coordinator {
       return;
     }
     // A link that should stay may be a dead one: a restarted peer is not made to wait until that shows.
-    if (!this.#isPreferred(member, existing) && (await existing.probe())) {
+    if (!this.#isPreferred(member, existing) && (await existing.probe(member.link))) {
       this.#turnAway(member, existing);
       return;
     }

@@ -9,7 +9,7 @@ import type { Link } from "../net/link.ts";
 const ASK_MS = 30_000;
 const SILENT_MS = 60_000;
 /** So long, and so many round trips, an answer of the transport may take; each doubt doubles it. */
-const DEAF_MS_MIN = 1_500;
+const DEAF_MS_MIN = 2_000;
 const DEAF_ROUND_TRIPS = 8;
 const DOUBTS_MAX = 5;
 /** Keep-alives come every 5 s; two of them may be lost. */

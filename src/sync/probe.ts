@@ -1,9 +1,10 @@
 // Asking a peer whether it still answers on this link: a ping, and how long to wait for its pong.
 import { type Clock, sleep } from "../base/clock.ts";
 
-/** Bounds of the wait, which is five round trips. */
+/** Bounds of the wait, which is five round trips, and the wait where nobody knows how long they are. */
 const WAIT_MS_MIN = 300;
-const WAIT_MS_MAX = 1_500;
+const WAIT_MS_MAX = 10_000;
+const WAIT_MS_UNKNOWN = 1_500;
 
 export class Probes {
   readonly #clock: Clock;
@@ -26,7 +27,7 @@ export class Probes {
       this.#waiting.set(nonce, () => resolve(true));
     });
     send(nonce);
-    const waitMs = Math.min(WAIT_MS_MAX, Math.max(WAIT_MS_MIN, 5 * (rttMs ?? WAIT_MS_MAX)));
+    const waitMs = rttMs === undefined ? WAIT_MS_UNKNOWN : clamp(5 * rttMs);
     const late = sleep(this.#clock, waitMs, signal).then(() => false);
     const result = await Promise.race([answered, late]);
     this.#waiting.delete(nonce);
@@ -45,4 +46,8 @@ export class Probes {
     this.#waiting.delete(nonce);
     answered?.();
   }
+}
+
+function clamp(waitMs: number): number {
+  return Math.min(WAIT_MS_MAX, Math.max(WAIT_MS_MIN, waitMs));
 }

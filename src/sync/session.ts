@@ -3,7 +3,7 @@ import { type Clock, sleep } from "../base/clock.ts";
 import { Fault } from "../base/faults.ts";
 import { getLog } from "../base/log.ts";
 import type { NodeName } from "../identity/peer.ts";
-import type { LinkEnd } from "../net/link.ts";
+import type { Link, LinkEnd } from "../net/link.ts";
 import { CLOSE, type Member } from "../net/membership.ts";
 import type { DocumentKey } from "../store/document-key.ts";
 import type { Committed, Store } from "../store/store.ts";
@@ -206,9 +206,11 @@ export class Session {
 
   readonly #ping = (nonce: number): void => this.#writer.send({ type: "ping", nonce });
 
-  /** Whether the peer answers on this link. */
-  probe(): Promise<boolean> {
-    return this.#probes.ask(this.#ping, this.link.path().rttMs, this.#abort.signal);
+  /** Whether the peer answers on this link, in the time that this or `other` takes for a few round trips. */
+  probe(other?: Link): Promise<boolean> {
+    const roundTrips = [this.link, other].flatMap((link) => link?.path().rttMs ?? []);
+    const rttMs = roundTrips.length === 0 ? undefined : Math.max(...roundTrips);
+    return this.#probes.ask(this.#ping, rttMs, this.#abort.signal);
   }
 
   /** Resolves once the peer has acknowledged all that it is to have, or after `withinMs`. */

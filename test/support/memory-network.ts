@@ -10,7 +10,8 @@ import {
   type Network,
 } from "../../src/net/link.ts";
 import { Mailbox } from "./mailbox.ts";
-import { type LinkContext, MemoryLink, type PathOptions } from "./memory-link.ts";
+import { MemoryLink } from "./memory-link.ts";
+import type { LinkContext, PathOptions } from "./memory-route.ts";
 
 const DEFAULT_PATH: PathOptions = {
   latencyMs: 5,

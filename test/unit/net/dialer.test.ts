@@ -89,6 +89,7 @@ function world(options: { formation?: Formation } = {}) {
     dialer.handle(source, { kind: "gone", identity: { kind: "name", name: nameB } });
   return {
     clock,
+    net,
     dialer,
     reachedAt,
     reachedBy,
@@ -281,4 +282,15 @@ test("on another network nobody waits for the end of a pause", async () => {
   dialer.hurry();
   await clock.advance(200);
   expect(reachedAt.length).toBe(1);
+});
+
+test("a link that comes up late, beside another, is left again before a word is said", async () => {
+  const { clock, net, reachedAt, open, seen } = world();
+  net.setPath(idOf(nameA), idOf(nameB), { latencyMs: 2_500 });
+  const endpoint = open(nameB, ADDRESS_B);
+  seen();
+  // Each attempt takes 7.5 s, and after three the next is begun.
+  await clock.advance(30_000);
+  expect(reachedAt.length).toBe(1);
+  expect(net.linksOf(endpoint).filter((link) => !link.isDead).length).toBe(1);
 });
