@@ -95,7 +95,7 @@ async function open(config: Config, scope: Scope, notifier?: Notifier): Promise<
   manager?.starting("opening the database");
   const store = openStore(config, policies, scope);
   scope.defer("store", () => store.close());
-  scope.run("scrub", (signal) => store.scrub(signal));
+  scope.run("scrub", (signal) => store.damage.scrub(signal));
   log.info("TTL manager started", { preset: `"${config.ttlPreset}"` });
   const collector = { store, clock: systemClock, intervalSecs: config.gcIntervalSecs };
   scope.run("garbage collector", (signal) => collectGarbage(collector, signal));

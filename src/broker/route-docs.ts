@@ -107,7 +107,7 @@ const REFUSALS: Readonly<Record<number, string>> = {
   412: "If-Match or If-None-Match does not hold.",
   413: "The body or document is too large.",
   415: "The body is of another type than JSON.",
-  503: "The node is stopping, or too much is waiting; try again.",
+  503: "The node is stopping, too much is waiting, or a damaged document is being fetched from a peer; try again.",
   507: "The disk is full; nothing was written.",
 };
 
@@ -259,7 +259,7 @@ export const ROUTE_DOCS = {
         200: json("The document. The ETag header has its state.", ONE_DOCUMENT),
         304: { description: "If-None-Match names the state that it has." },
       },
-      [400, 404, 412],
+      [400, 404, 412, 503],
     ),
   }),
   put: writeOf("Replace a document, or create it (201).", ["application/json"]),

@@ -57,8 +57,10 @@ function answerDocument(document: StoredDocument, status = 200): Response {
 }
 
 function readDocument({ store }: RouteContext, collection: string, id: string, headers: Headers) {
-  const document = store.get(documentKey(collection, id));
+  const key = documentKey(collection, id);
+  const document = store.get(key);
   if (document === undefined) {
+    store.damage.checkAbsent(key);
     throw new Fault("document_not_found", `document not found: ${collection}/${id}`);
   }
   if (isKnown(parseConditions(headers), document.hash)) {

@@ -76,10 +76,14 @@ export class Damage {
    * by what a peer brings back later. Fault `not_ready` while a peer may still send the document.
    */
   lifeOfWrite(key: DocumentKey): number {
-    const loss = this.#lost.get(key);
-    if (loss === undefined) return 0;
-    const leftMs = loss.untilMs - this.#options.clock.monotonic();
-    if (leftMs <= 0) return loss.nextLife;
+    this.checkAbsent(key);
+    return this.#lost.get(key)?.nextLife ?? 0;
+  }
+
+  /** Fault `not_ready` for a document that was damaged here and that a peer may still send: it is not absent. */
+  checkAbsent(key: DocumentKey): void {
+    const leftMs = (this.#lost.get(key)?.untilMs ?? 0) - this.#options.clock.monotonic();
+    if (leftMs <= 0) return;
     const name = key.replace(":", "/");
     throw new Fault(
       "not_ready",

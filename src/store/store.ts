@@ -50,6 +50,7 @@ export class Store {
   readonly renderings: Renderings;
   readonly policies: CollectionPolicies;
   readonly guests: GuestTable;
+  readonly damage: Damage;
   readonly #options: StoreOptions;
   readonly #database: Database;
   readonly #cache: CrdtCache;
@@ -62,7 +63,6 @@ export class Store {
   readonly #futureStamps = new Map<string, number>();
   #isClosed = false;
   #listeners = new Set<(committed: readonly Committed[]) => void>();
-  readonly #damage: Damage;
   readonly #states: StateReader;
   readonly #expiry: Expiry;
   readonly #garbage: Garbage;
@@ -93,7 +93,7 @@ export class Store {
     this.#tally = new Tally(database, horizonAt(clock.now()));
     const wake = () => this.#schedule();
     const cache = this.#cache;
-    this.#damage = new Damage({ database, cache, clock, wake });
+    this.damage = new Damage({ database, cache, clock, wake });
     const write = (request: WriteRequest) => this.write(request);
     this.contents = new Contents({ database, now: () => clock.now(), write });
     this.#states = new StateReader({ database, cache, row: (key) => this.#row(key) });
@@ -174,7 +174,7 @@ export class Store {
       limit: options.limit,
       now: this.#now,
     })) {
-      if (isDamaged(row)) this.#damage.add(row);
+      if (isDamaged(row)) this.damage.add(row);
       else documents.push(toStoredDocument(row));
     }
     return documents;
@@ -264,16 +264,6 @@ export class Store {
     return () => this.#listeners.delete(listener);
   }
 
-  /** Called when a damaged document has been set aside: a peer may have a good one. */
-  onDamage(listener: (key: DocumentKey) => void): () => void {
-    return this.#damage.onDamage(listener);
-  }
-
-  /** Looks for damage in what nobody reads, slowly, until `signal` aborts. */
-  scrub(signal: AbortSignal): Promise<void> {
-    return this.#damage.scrub(signal);
-  }
-
   /**
    * Sets documents aside that a peer neither has nor remembers, if they are still as told and their lives began by
    * `until` (ms). Returns how many they were: none while the disk is full.
@@ -309,7 +299,7 @@ export class Store {
   #row(key: DocumentKey): Row | undefined {
     const row = this.#database.get(key);
     if (!isDamaged(row)) return row;
-    this.#damage.add(row);
+    this.damage.add(row);
     return undefined;
   }
 
@@ -330,7 +320,7 @@ export class Store {
     return new WriteGroup({
       database: this.#database,
       cache: this.#cache,
-      damage: this.#damage,
+      damage: this.damage,
       stamper: this.#stamper,
       nodeName: this.#options.nodeName,
       policies: this.#options.policies,
@@ -357,7 +347,7 @@ export class Store {
 
   #commit(group: WriteGroup): void {
     const changed = group.changed();
-    const damaged = this.#damage.found;
+    const damaged = this.damage.found;
     if (changed.length === 0 && damaged.length === 0) return;
     const now = this.#now;
     for (const [index, entry] of changed.entries()) entry.seq = this.#seq + index + 1;
@@ -380,7 +370,7 @@ export class Store {
     this.#feed.publish(toChanges(changed, rows));
     const committed = toCommitted(changed);
     if (committed.length > 0) for (const listener of this.#listeners) listener(committed);
-    this.#damage.committed(damaged, changed);
+    this.damage.committed(damaged, changed);
   }
 
   #reportFailure(error: unknown): void {

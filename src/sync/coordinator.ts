@@ -112,7 +112,7 @@ export class Coordinator {
 
   start(): void {
     this.#endCommits = this.#options.store.onCommit((committed) => this.#spread(committed));
-    this.#endDamage = this.#options.store.onDamage(() => {
+    this.#endDamage = this.#options.store.damage.onDamage(() => {
       for (const session of this.#sessions.values()) session.reconcile();
     });
     this.#accepting = this.#acceptor.run();

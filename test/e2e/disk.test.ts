@@ -250,7 +250,10 @@ describe("a damaged database", () => {
     await again.ready();
     // Nobody reads it: the scrub finds it.
     expect(await logged(again, "Damaged document set aside")).toContain("notes:7");
-    await waitFor("the document to come back", LIMIT_MS, () => again.api.get("notes", "7"));
+    // Until then it is not absent: 503 says when to try again.
+    await waitFor("the document to come back", LIMIT_MS, () =>
+      again.api.get("notes", "7").catch(() => undefined),
+    );
     expect((await again.api.get("notes", "7"))?.["text"]).toBe("needle-7-");
     await equal(again, peer);
     expect((await put(again.api, "notes/7", { text: "new" })).status).toBe(200);

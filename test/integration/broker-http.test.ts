@@ -1,6 +1,9 @@
 import { describe, expect, test } from "bun:test";
 import { compareText } from "../../src/base/text.ts";
+import { openFileStore, tamper } from "../support/file-store.ts";
+import { put } from "../support/memory-store.ts";
 import { JSON_TYPE, startBroker, TOKEN } from "../support/start-broker.ts";
+import { tempFolder } from "../support/temp-folder.ts";
 
 const DOCUMENT = "/documents/tracks/t1";
 
@@ -104,6 +107,24 @@ describe("a document", () => {
     expect(gone.text).toBe('{"error":"document not found: tracks/t1","status":404}');
     expect((await ask(DOCUMENT, { method: "DELETE" })).status).toBe(404);
     expect((await put(DOCUMENT, "{}")).status).toBe(201);
+  });
+
+  test("that the disk has damaged is not absent while a peer may still send it", async () => {
+    using folder = tempFolder();
+    const path = folder.file("peat.db");
+    const before = openFileStore(path).store;
+    await put(before, "tracks:t1", { n: 1 });
+    before.close();
+    tamper(path, "UPDATE documents SET json = '{}'");
+    const { store } = openFileStore(path);
+    await using world = await startBroker({ store });
+    const { status, text } = await world.ask(DOCUMENT);
+    expect(status).toBe(503);
+    expect(text).toMatch(
+      /tracks\/t1 was damaged on this node's disk.*try again, in \d+ s at the latest/,
+    );
+    await world.broker.close();
+    store.close();
   });
 
   test("has the id of its path over an _id of its own, and can be sent back as it was read", async () => {

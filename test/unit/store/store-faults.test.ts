@@ -176,7 +176,7 @@ describe("a row that was changed behind the store's back", () => {
       const { store, fatal } = openFileStore(path);
       const told: DocumentKey[] = [];
       const isTold = new Promise<void>((resolveTold) => {
-        store.onDamage((damagedKey) => {
+        store.damage.onDamage((damagedKey) => {
           told.push(damagedKey);
           resolveTold();
         });
@@ -207,11 +207,11 @@ describe("a row that was changed behind the store's back", () => {
       const path = folder.file("peat.db");
       await damaged(path, `UPDATE documents SET json = '{"n":2}' WHERE key = '$'`, "tracks:1");
       const { store } = openFileStore(path);
-      const isTold = new Promise<DocumentKey>((resolve) => store.onDamage(resolve));
+      const isTold = new Promise<DocumentKey>((resolve) => store.damage.onDamage(resolve));
       const ended = new AbortController();
       if (find === "list") {
         expect(store.list("tracks", { limit: 10 }).map(({ id }) => id)).toEqual(["good"]);
-      } else if (find === "scrub") void store.scrub(ended.signal);
+      } else if (find === "scrub") void store.damage.scrub(ended.signal);
       else expect(await codeOf(put(store, "tracks:1", { n: 3 }))).toBe("not_ready");
       expect(await isTold).toBe(key("tracks:1"));
       expect(store.summary().documents).toBe(1);
@@ -225,9 +225,9 @@ describe("a row that was changed behind the store's back", () => {
     const path = folder.file("peat.db");
     await damaged(path, "UPDATE documents SET bucket = bucket + 1 WHERE key = '$'", "notes:1");
     const { store } = openFileStore(path);
-    const isTold = new Promise<DocumentKey>((resolve) => store.onDamage(resolve));
+    const isTold = new Promise<DocumentKey>((resolve) => store.damage.onDamage(resolve));
     const ended = new AbortController();
-    void store.scrub(ended.signal);
+    void store.damage.scrub(ended.signal);
     expect(await isTold).toBe(key("notes:1"));
     ended.abort();
     store.close();
