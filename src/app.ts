@@ -99,7 +99,7 @@ async function open(config: Config, scope: Scope, notifier?: Notifier): Promise<
   log.info("TTL manager started", { preset: `"${config.ttlPreset}"` });
   const collector = { store, clock: systemClock, intervalSecs: config.gcIntervalSecs };
   scope.run("garbage collector", (signal) => collectGarbage(collector, signal));
-  if (config.compactionEnabled) startCompaction({ config, policies, store, scope });
+  if (config.compactionEnabled) startCompaction({ config, store, scope });
 
   const network = await (await loadIroh()).openIrohNetwork({
     secretKey: formation.endpointKey(config.nodeName).seed.expose(),
@@ -184,15 +184,13 @@ async function loadIroh() {
 
 interface CompactionParts {
   readonly config: Config;
-  readonly policies: CollectionPolicies;
   readonly store: Store;
   readonly scope: Scope;
 }
 
-function startCompaction({ config, policies, store, scope }: CompactionParts): void {
+function startCompaction({ config, store, scope }: CompactionParts): void {
   const options = {
     store,
-    policies,
     clock: systemClock,
     intervalSecs: config.compactionIntervalSecs,
     thresholdBytes: config.compactionThresholdBytes,

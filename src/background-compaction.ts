@@ -2,14 +2,12 @@
 import { type Clock, sleep } from "./base/clock.ts";
 import { Fault, messageOf } from "./base/faults.ts";
 import { getLog } from "./base/log.ts";
-import type { CollectionPolicies } from "./store/collection-policies.ts";
 import type { Store } from "./store/store.ts";
 
 const log = getLog("peat_mesh::storage::automerge_store");
 
 export interface BackgroundCompactionOptions {
   readonly store: Store;
-  readonly policies: CollectionPolicies;
   readonly clock: Clock;
   readonly intervalSecs: number;
   /** Only documents whose rendering is larger are compacted. */
@@ -49,7 +47,7 @@ export async function compactInBackground(
 /** The collections to sweep, with a warning for each that keeps more than its latest state. */
 function chooseCollections({
   collections,
-  policies,
+  store: { policies },
 }: BackgroundCompactionOptions): readonly string[] {
   if (collections.length === 0) {
     const derived = policies.latestOnly();

@@ -2,29 +2,21 @@
 import { compareText } from "../base/text.ts";
 import type { CountedRow, Database } from "./database.ts";
 import { splitKey } from "./document-key.ts";
+import { PartialSums } from "./partial-sums.ts";
 import { type Prefix, type Sum, Sums } from "./sums.ts";
 
-/** Horizons of peers for which sums are kept: each is 70 KB. */
+/** Horizons of peers for which sums are kept. */
 const LATER_MAX = 4;
 /** Sets of collections for which sums are kept. */
 const APART_MAX = 8;
-
-/** Sums over some collections, of what is not due by a horizon. */
-interface Apart {
-  readonly collections: ReadonlySet<string>;
-  readonly horizon: number;
-  readonly sums: Sums;
-}
 
 const NONE: ReadonlySet<string> = new Set();
 
 export class Tally {
   readonly #database: Database;
   readonly #sums = new Sums();
-  /** Parts of what is due after our horizon and by a peer's, which is the key. */
-  readonly #later = new Map<number, Sums>();
-  /** By names and horizon. */
-  readonly #apart = new Map<string, Apart>();
+  readonly #later = new PartialSums(LATER_MAX);
+  readonly #apart = new PartialSums(APART_MAX);
   readonly #alive = new Map<string, number>();
   #horizon: number;
   #documents = 0;
@@ -119,49 +111,29 @@ export class Tally {
     this.#count(row, 1);
   }
 
-  #sum({ bucket, key, hash, due }: CountedRow, change: "add" | "remove"): void {
-    if (due !== undefined && due <= this.#horizon) return;
-    this.#sums[change](bucket, key, hash);
-    for (const { collections, horizon, sums } of this.#apart.values()) {
-      if (due !== undefined && due <= horizon) continue;
-      if (collections.has(splitKey(key).collection)) sums[change](bucket, key, hash);
-    }
-    if (due === undefined) return;
-    for (const [horizon, sums] of this.#later) {
-      if (due <= horizon) sums[change](bucket, key, hash);
-    }
+  #sum(row: CountedRow, change: "add" | "remove"): void {
+    if (row.due !== undefined && row.due <= this.#horizon) return;
+    this.#sums[change](row.bucket, row.key, row.hash);
+    this.#later.change(row, change);
+    this.#apart.change(row, change);
   }
 
+  /** Of what is due after our horizon and by a peer's. */
   #dueBy(horizon: number): Sums {
-    const known = this.#later.get(horizon);
-    if (known !== undefined) return known;
-    const sums = new Sums();
-    for (const row of this.#database.leavesDue(this.#horizon, horizon)) {
-      sums.add(row.bucket, row.key, row.hash);
-    }
-    for (const oldest of this.#later.keys()) {
-      if (this.#later.size < LATER_MAX) break;
-      this.#later.delete(oldest);
-    }
-    this.#later.set(horizon, sums);
-    return sums;
+    return this.#later.of({
+      name: String(horizon),
+      has: ({ due }) => due !== undefined && due <= horizon,
+      rows: () => this.#database.leavesDue(this.#horizon, horizon),
+    });
   }
 
   #standingApart(collections: ReadonlySet<string>, horizon: number): Sums {
-    const name = `${horizon} ${[...collections].sort(compareText).join(" ")}`;
-    const known = this.#apart.get(name);
-    if (known !== undefined) return known.sums;
-    const sums = new Sums();
-    for (const { bucket, key, hash, due } of this.#database.leaves()) {
-      if (due !== undefined && due <= horizon) continue;
-      if (collections.has(splitKey(key).collection)) sums.add(bucket, key, hash);
-    }
-    for (const oldest of this.#apart.keys()) {
-      if (this.#apart.size < APART_MAX) break;
-      this.#apart.delete(oldest);
-    }
-    this.#apart.set(name, { collections, horizon, sums });
-    return sums;
+    return this.#apart.of({
+      name: `${horizon} ${[...collections].sort(compareText).join(" ")}`,
+      has: ({ key, due }) =>
+        (due === undefined || due > horizon) && collections.has(splitKey(key).collection),
+      rows: () => this.#database.leaves(),
+    });
   }
 
   #count({ key, deleted, hidden }: CountedRow, change: 1 | -1): void {

@@ -50,7 +50,6 @@ function start(collections: readonly string[] = [], thresholdBytes = 0): World {
   const { store, clock } = node;
   const options = {
     store,
-    policies,
     clock,
     intervalSecs: INTERVAL_SECS,
     thresholdBytes,

@@ -308,25 +308,25 @@ test("documents that are written while a sweep runs lose nothing, and nobody wai
   }
   await allRendered(store);
   let isSwept = false;
-  let slowestMs = 0;
   let round = 10;
   const writing = (async () => {
     for (; !isSwept; round += 1) {
-      const startedMs = performance.now();
       await Promise.all(names.slice(0, 10).map((name) => put(store, name, position(round))));
-      slowestMs = Math.max(slowestMs, performance.now() - startedMs);
     }
   })();
   const counts: number[] = [];
+  let roundsMeanwhile = 0;
   while (round < 100) {
+    const before = round;
     counts.push((await store.renderings.compact(ALL)).count);
+    roundsMeanwhile += round - before;
     await new Promise((resolve) => setImmediate(resolve));
   }
   isSwept = true;
   await writing;
   expect(counts[0]).toBe(names.length);
   expect(counts.slice(1).some((count) => count > 0)).toBe(true);
-  expect(slowestMs).toBeLessThan(3_000);
+  expect(roundsMeanwhile).toBeGreaterThan(0);
   await allRendered(store);
   for (const name of names) expect(changesOf(store, name)?.length).toBeGreaterThan(0);
   expect(JSON.parse(read(store, "tracks:0") ?? "")).toEqual(position(round - 1));
