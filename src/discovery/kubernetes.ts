@@ -164,8 +164,9 @@ export class KubernetesSource implements PeerSource {
 
   #explain(failure: RequestFailure): string {
     const { status, message } = failure;
+    const { namespace, selector } = this.#options;
+    if (status === 400) return `${message}; is '${selector}' a label selector?`;
     if (status !== 401 && status !== 403) return message;
-    const { namespace } = this.#options;
     return `${message}; let this node's account list and watch endpointslices in namespace ${namespace}`;
   }
 }
