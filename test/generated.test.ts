@@ -2,6 +2,13 @@
 import { expect, test } from "bun:test";
 import { stalePaths } from "../scripts/generate.ts";
 
-test("every generated file is what its table says", () => {
-  expect(stalePaths()).toEqual([]);
-});
+/** The protocol compiler is a program of its own; on a busy machine it takes its time. */
+const LIMIT_MS = 60_000;
+
+test(
+  "every generated file is what its table says",
+  () => {
+    expect(stalePaths()).toEqual([]);
+  },
+  LIMIT_MS,
+);
