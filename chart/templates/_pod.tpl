@@ -144,7 +144,7 @@ their application by peat-mesh.sidecar.container.
 {{- end }}
 {{- end -}}
 
-{{/* For other charts, below `containers:` and `volumes:` of a pod of theirs; the context is this chart's: .Subcharts.peat-mesh. */}}
+{{/* For other charts, below `containers:` and `volumes:` of a pod of theirs; the context is this chart's: index .Subcharts "peat-mesh". */}}
 {{- define "peat-mesh.sidecar.container" -}}
 {{- include "peat-mesh.container" (dict "root" . "isGateway" false) -}}
 {{- end -}}

@@ -79,6 +79,16 @@ export async function findControlPlaneTools(): Promise<ControlPlaneTools | { mis
   return { ...paths, etcd } as ControlPlaneTools; // Every program is in one of the bundles.
 }
 
+/** The path of one that Go builds, or why it can't be used. */
+export async function findBuiltTool(
+  program: Exclude<Program, "etcd">,
+): Promise<{ path: string } | { missing: string }> {
+  const bundle = BUNDLES.find(({ programs }) => programs.includes(program));
+  if (bundle === undefined) throw new Error(`${program} is in no bundle`);
+  if (await isBuilt(bundle)) return { path: pathOf(bundle, program) };
+  return { missing: `needs ${bundle.name}; make it with: bun scripts/control-plane.ts` };
+}
+
 /** Builds what is not there yet; a second process that wants it waits for the first. Throws what Go said. */
 export async function ensureControlPlaneTools(): Promise<void> {
   for (const bundle of BUNDLES) {
