@@ -1,0 +1,115 @@
+// Limits of a container as control groups, version 1 or 2, whichever this machine has.
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmdirSync,
+  writeFileSync,
+} from "node:fs";
+import { join } from "node:path";
+import { waitFor } from "../../../scripts/support/waiting.ts";
+import { type Container, quantity } from "./objects.ts";
+
+const ROOT = "/sys/fs/cgroup";
+const PERIOD_US = 100_000;
+const END_LIMIT_MS = 10_000;
+
+/** Why containers can't be limited here, or undefined. */
+export function cgroupsMissing(): string | undefined {
+  if (isUnified()) {
+    const controllers = readFileSync(join(ROOT, "cgroup.controllers"), "utf8").split(/\s/);
+    if (controllers.includes("cpu") && controllers.includes("memory")) return undefined;
+  } else if (existsSync(join(ROOT, "cpu/tasks")) && existsSync(join(ROOT, "memory/tasks"))) {
+    return undefined;
+  }
+  return "needs control groups for cpu and memory";
+}
+
+function isUnified(): boolean {
+  return existsSync(join(ROOT, "cgroup.controllers"));
+}
+
+/** The memory controller's comes last. */
+function parents(): readonly string[] {
+  return isUnified() ? [ROOT] : [join(ROOT, "cpu"), join(ROOT, "memory")];
+}
+
+/** Removes the groups whose names begin so; their processes must be ending. */
+export async function removeCgroups(prefix: string): Promise<void> {
+  for (const parent of parents()) {
+    for (const name of readdirSync(parent).filter((one) => one.startsWith(prefix))) {
+      await waitFor(`the end of ${name}`, END_LIMIT_MS, () => removed(join(parent, name)));
+    }
+  }
+}
+
+function removed(folder: string): true | undefined {
+  try {
+    rmdirSync(folder);
+    return true;
+  } catch {
+    return undefined; // The kernel lets go of the last process a moment after its end.
+  }
+}
+
+export class Cgroup implements Disposable {
+  readonly #folders: readonly string[];
+  readonly #memory: string;
+
+  /** `name` must be unique on this machine. */
+  constructor(name: string, resources: Container["resources"]) {
+    // A node that lost its power leaves the groups of its containers behind.
+    for (const parent of parents()) removed(join(parent, name));
+    const cpus = resources?.limits?.["cpu"];
+    const bytes = resources?.limits?.["memory"];
+    if (isUnified()) {
+      this.#memory = join(ROOT, name);
+      this.#folders = [this.#memory];
+      writeFileSync(join(ROOT, "cgroup.subtree_control"), "+cpu +memory");
+      mkdirSync(this.#memory, { recursive: true });
+      if (cpus !== undefined) {
+        const max = `${Math.round(quantity(cpus) * PERIOD_US)} ${PERIOD_US}`;
+        writeFileSync(join(this.#memory, "cpu.max"), max);
+      }
+      if (bytes !== undefined) {
+        writeFileSync(join(this.#memory, "memory.max"), String(quantity(bytes)));
+      }
+      return;
+    }
+    const cpu = join(ROOT, "cpu", name);
+    this.#memory = join(ROOT, "memory", name);
+    this.#folders = [cpu, this.#memory];
+    for (const folder of this.#folders) mkdirSync(folder, { recursive: true });
+    if (cpus !== undefined) {
+      writeFileSync(join(cpu, "cpu.cfs_period_us"), String(PERIOD_US));
+      writeFileSync(join(cpu, "cpu.cfs_quota_us"), String(Math.round(quantity(cpus) * PERIOD_US)));
+    }
+    if (bytes !== undefined) {
+      writeFileSync(join(this.#memory, "memory.limit_in_bytes"), String(quantity(bytes)));
+    }
+  }
+
+  /** Files to which a process writes 0 to become, with all that it starts, a member. */
+  get doors(): string[] {
+    return this.#folders.map((folder) => join(folder, "cgroup.procs"));
+  }
+
+  /** How many of its processes were killed for want of memory. */
+  outOfMemoryKills(): number {
+    const file = isUnified() ? "memory.events" : "memory.oom_control";
+    const text = readFileSync(join(this.#memory, file), "utf8");
+    return Number(/^oom_kill (\d+)$/m.exec(text)?.[1] ?? 0);
+  }
+
+  /** The most memory that was in use at one time, the page cache of its files included. */
+  peakBytes(): number {
+    const file = isUnified() ? "memory.peak" : "memory.max_usage_in_bytes";
+    return Number(readFileSync(join(this.#memory, file), "utf8"));
+  }
+
+  /** Only after all of its processes have ended; what is left then, the cluster's end removes. */
+  [Symbol.dispose](): void {
+    for (const folder of this.#folders) removed(folder);
+  }
+}
