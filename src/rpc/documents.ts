@@ -13,7 +13,7 @@ type DocumentCalls = Pick<
 >;
 
 /** All documents of a collection in key order, with a turn for others between two pages. */
-async function* documentsOf(
+export async function* documentsOf(
   { store, clock }: { store: Store; clock: Clock },
   collection: string,
 ): AsyncIterable<StoredDocument> {

@@ -3,7 +3,7 @@ import { Fault } from "../base/faults.ts";
 import { type DocumentKey, documentKey, parseCollection } from "../store/document-key.ts";
 
 /** `invalid_argument`, in one form for all fields: "doc_id: …". */
-function fieldFault(field: string, sentence: string, cause?: unknown): Fault {
+export function fieldFault(field: string, sentence: string, cause?: unknown): Fault {
   return new Fault("invalid_argument", `${field}: ${sentence}`, {}, cause);
 }
 

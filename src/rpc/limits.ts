@@ -14,3 +14,12 @@ export const STREAMS_OPEN_MAX = 4_096;
 export const PAGE_DOCUMENTS = 64;
 /** Calls under way when the listeners close have so long. */
 export const CLOSE_MS = 300;
+/** Collections that one subscriber may name, and clauses of its query. */
+export const COLLECTIONS_MAX = 256;
+export const QUERY_CLAUSES_MAX = 1_024;
+/**
+ * Changes, and the text of their documents, that wait for a subscriber before it falls behind. It misses no
+ * document by that, only versions in between.
+ */
+export const FEED_CHANGES_MAX = 1_024;
+export const FEED_BYTES_MAX = 4 * 1024 ** 2;

@@ -11,6 +11,7 @@ import { PeatSidecar } from "./gen/peat/sidecar/v1/sidecar_pb.ts";
 import { healthCalls } from "./health.ts";
 import { STREAMS_OPEN_MAX } from "./limits.ts";
 import { Reflection } from "./reflection.ts";
+import { subscribe } from "./subscribe.ts";
 
 export interface RpcParts {
   readonly store: Store;
@@ -29,13 +30,22 @@ export class RpcServices {
     this.#parts = parts;
   }
 
+  /** Streams that clients have open. */
+  get openStreams(): number {
+    return this.#openStreams;
+  }
+
   /** `stopping` aborts with a Fault when streams are to end. */
   register(router: ConnectRouter, stopping: AbortSignal): void {
     const { store, clock, isReady } = this.#parts;
     const reflection = new Reflection(SERVICES);
     const enterStream = () => this.#enterStream();
     const names = SERVICES.map(({ typeName }) => typeName);
-    router.service(PeatSidecar, { ...documentCalls({ store, clock }) });
+    router.service(PeatSidecar, {
+      ...documentCalls({ store, clock }),
+      subscribe: (request, { signal }) =>
+        this.#counted(subscribe(request, { store, clock }, { signal, stopping })),
+    });
     router.service(Health, healthCalls({ clock, isReady, names, stopping, enterStream }));
     router.service(ServerReflection, {
       serverReflectionInfo: (requests) => reflection.v1(requests),
@@ -43,6 +53,15 @@ export class RpcServices {
     router.service(ServerReflectionAlpha, {
       serverReflectionInfo: (requests) => reflection.v1alpha(requests),
     });
+  }
+
+  async *#counted<T>(messages: AsyncIterable<T>): AsyncIterable<T> {
+    const leave = this.#enterStream();
+    try {
+      yield* messages;
+    } finally {
+      leave();
+    }
   }
 
   #enterStream(): () => void {

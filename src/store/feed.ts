@@ -34,6 +34,8 @@ export interface Subscription {
   readonly lostSince: boolean;
   /** The token of the moment of subscribing. */
   readonly position: string;
+  /** The greatest number of a commit by then: what has a greater one is told. */
+  readonly seq: number;
 }
 
 export interface SubscribeOptions {
@@ -107,6 +109,7 @@ export class Feed {
     return {
       lostSince: asked === undefined,
       position: this.position(),
+      seq: this.#lastSeq,
       take: async () => {
         const next = backlog.next();
         return next.done === true ? queue.take() : { kind: "item", item: next.value };

@@ -1,7 +1,12 @@
 // Every protocol, encoding, HTTP version and kind of listener says the same.
 import { describe, expect, test } from "bun:test";
 import { Code, ConnectError } from "@connectrpc/connect";
+import { waitFor } from "../../scripts/support/waiting.ts";
+import { StreamMark } from "../../src/rpc/gen/peat/sidecar/v1/sidecar_pb.ts";
+import { put } from "../support/memory-store.ts";
 import { type ClientOptions, startRpc } from "../support/start-rpc.ts";
+
+const LIMIT_MS = 10_000;
 
 const CLIENTS: readonly ClientOptions[] = (["connect", "grpc", "grpc-web"] as const).flatMap(
   (protocol) =>
@@ -44,3 +49,48 @@ for (const isUnix of [false, true]) {
     }
   });
 }
+
+describe("a stream", () => {
+  for (const options of CLIENTS) {
+    const { protocol, useBinaryFormat, httpVersion } = options;
+    const name = `${protocol} ${useBinaryFormat ? "binary" : "JSON"} over HTTP/${httpVersion}`;
+    test(`of ${name} tells when it is live, then changes, and ends with the node`, async () => {
+      await using world = await startRpc();
+      const stream = world.client(options).subscribe({ collections: ["notes"], resume: {} });
+      const messages = stream[Symbol.asyncIterator]();
+      const begun = (await messages.next()).value?.position;
+      expect(begun?.mark).toBe(StreamMark.SNAPSHOT_END);
+      const first = messages.next();
+      await put(world.store, "notes:a", { n: 1 });
+      expect((await first).value).toMatchObject({ docId: "a", jsonData: '{"n":1}' });
+      const end = messages.next().catch((error: unknown) => ConnectError.from(error).code);
+      await world.server.close();
+      expect(await end).toBe(Code.Unavailable);
+    });
+
+    test(`of ${name} that is refused says why`, async () => {
+      await using world = await startRpc();
+      const stream = world.client(options).subscribe({ collections: ["a b"] });
+      const failure = await stream[Symbol.asyncIterator]()
+        .next()
+        .catch((error: unknown) => ConnectError.from(error));
+      expect(failure).toMatchObject({ code: Code.InvalidArgument });
+      expect(String(failure)).toContain("collections[0]: ");
+    });
+  }
+
+  test("whose client goes costs the node nothing more", async () => {
+    await using world = await startRpc();
+    for (const options of CLIENTS) {
+      const abort = new AbortController();
+      const stream = world.client(options).subscribe({}, { signal: abort.signal });
+      const next = stream[Symbol.asyncIterator]()
+        .next()
+        .catch(() => undefined);
+      await waitFor("the stream", LIMIT_MS, () => world.services.openStreams === 1 || undefined);
+      abort.abort();
+      await next;
+      await waitFor("its end", LIMIT_MS, () => world.services.openStreams === 0 || undefined);
+    }
+  });
+});

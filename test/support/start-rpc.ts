@@ -31,6 +31,7 @@ export interface ClientOptions {
 export interface RpcWorld extends AsyncDisposable {
   readonly server: RpcServer;
   readonly store: Store;
+  readonly services: RpcServices;
   /** Of the listener with that number. */
   address(index?: number): ListenAddress;
   /** `http://…`; of a unix socket with a host of no meaning. */
@@ -94,6 +95,7 @@ export async function startRpc(options: RpcWorldOptions = {}): Promise<RpcWorld>
   return {
     server,
     store,
+    services,
     address,
     url,
     clientOf,

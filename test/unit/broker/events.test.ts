@@ -76,6 +76,7 @@ function world(options: WorldOptions = {}) {
     close: () => queue.close(),
     lostSince: options.lostSince ?? false,
     position: "store-0",
+    seq: 0,
   };
   const gaps: (number | null)[] = [];
   const stream = new EventStream({
