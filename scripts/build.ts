@@ -16,7 +16,8 @@ const USAGE = `usage: bun run build [--target ${TARGET_NAMES.join("|")}|all] [--
 
 Without --target: dist/peat-sidecar and the link dist/peat-mesh-node, for this machine.
 With --target: the same two in dist/<target>/.
---external-addon leaves the QUIC addon out; NAPI_RS_NATIVE_LIBRARY_PATH then names it at run time.`;
+--external-addon leaves the QUIC addon out; it is then /usr/lib/peat-sidecar/iroh.node, or what
+NAPI_RS_NATIVE_LIBRARY_PATH names.`;
 
 async function report(path: string, startedMs: number, note: string): Promise<void> {
   const megabytes = ((await stat(path)).size / 1e6).toFixed(1);

@@ -1,48 +1,110 @@
-// bun run package: the executable of this machine with its documents, as one archive and its checksum in dist/.
-// Equal sources give equal bytes, whoever builds them, when and where. Deb and rpm are not made yet.
-import { copyFile, mkdir, rm, symlink } from "node:fs/promises";
-import { basename, join } from "node:path";
-import { findAddon, hostTarget } from "./support/build-targets.ts";
-import { ensureExecutable, executablePath } from "./support/executable.ts";
-import { distDir, projectDir, readPackageJson } from "./support/project.ts";
+// bun run package: deb, rpm, an archive of the executable, the bill of materials and their checksums, in
+// dist/packages/. Equal sources give equal bytes, whoever makes them, when and where.
+import { mkdir, rm, stat } from "node:fs/promises";
+import { basename, join, resolve } from "node:path";
+import { parseArgs } from "node:util";
+import { makeArchive } from "./package/archive.ts";
+import { readSigningKey, writeChecksums } from "./package/checksums.ts";
+import { type Arch, makePackage } from "./package/nfpm-package.ts";
+import { renderSbom } from "./package/sbom.ts";
+import { packageVersion, stage } from "./package/stage.ts";
+import { type Addon, findAddon, TARGETS, type TargetName } from "./support/build-targets.ts";
+import { distDir, projectDir } from "./support/project.ts";
 
-const DOCUMENTS = ["LICENSE", "README.md", "CHANGELOG.md", "SECURITY.md", "docs/configuration.md"];
+const USAGE = `usage: bun run package [--arch amd64|arm64|all] [--format FORMAT]... [--sign-key FILE]
 
-/** Time of the last commit, so that the archive does not depend on when it is made. */
-function sourceTime(): string {
+Makes dist/packages/: deb, rpm and tar.gz (--format takes some of them), an SBOM and SHA256SUMS.
+Without --arch for all machines that the QUIC addon was published for.
+--addon FILE is the library of the addon where none was published; only with one --arch.
+--sign-key FILE signs SHA256SUMS: an Ed25519 key in PEM (openssl genpkey -algorithm ed25519).`;
+
+const TARGET_OF: Readonly<Record<Arch, TargetName>> = { amd64: "linux-x64", arm64: "linux-arm64" };
+const FORMATS = ["deb", "rpm", "tar.gz"] as const;
+
+/** Time of the last commit, so that nothing depends on when it is made. */
+function sourceTime(): Date {
+  const told = Bun.env["SOURCE_DATE_EPOCH"];
   const git = Bun.spawnSync(["git", "log", "-1", "--format=%ct"], { cwd: projectDir });
-  return git.success ? git.stdout.toString().trim() : "0";
+  const seconds = Number(told ?? (git.success ? git.stdout.toString().trim() : "0"));
+  if (!Number.isSafeInteger(seconds)) throw new Error(`SOURCE_DATE_EPOCH is no time: ${told}`);
+  return new Date(seconds * 1000);
 }
 
-function run(command: readonly string[], cwd: string): void {
-  const done = Bun.spawnSync([...command], { cwd, stderr: "pipe" });
-  if (!done.success) throw new Error(`${command[0]} failed: ${done.stderr.toString().trim()}`);
+interface Job {
+  readonly arch: Arch;
+  readonly addon: Addon;
+  readonly formats: ReadonlySet<string>;
+  readonly folder: string;
 }
 
-async function main(): Promise<void> {
-  const target = hostTarget();
-  const addon = await findAddon(target);
-  if (typeof addon === "string") throw new Error(`can't package for ${target}: ${addon}`);
-  await ensureExecutable(addon);
-  const { version } = await readPackageJson();
-  const name = `peat-sidecar-${version}-${target}`;
-  const folder = join(distDir, name);
+async function packagesOf({ arch, addon, formats, folder }: Job): Promise<string[]> {
+  const target = TARGET_OF[arch];
+  const time = sourceTime();
+  const { version, release } = await packageVersion();
+  const paths: string[] = [];
+  if (formats.has("deb") || formats.has("rpm")) {
+    const staged = join(folder, `.stage-${arch}`);
+    await stage({ target, addon, folder: staged, version: `${version}-${release}`, time });
+    for (const format of ["deb", "rpm"] as const) {
+      if (!formats.has(format)) continue;
+      paths.push(
+        await makePackage({ format, arch, version, release, stage: staged, folder, time }),
+      );
+    }
+    await rm(staged, { recursive: true });
+  }
+  if (formats.has("tar.gz")) {
+    paths.push(await makeArchive({ target, addon, version, folder, time }));
+  }
+  const sbom = join(folder, `peat-sidecar-${version}-${target}.cdx.json`);
+  await Bun.write(sbom, await renderSbom(TARGETS[target].addon, time));
+  return [...paths, sbom];
+}
+
+function readCommandLine() {
+  const { values } = parseArgs({
+    options: {
+      arch: { type: "string", default: "all" },
+      format: { type: "string", multiple: true, default: [...FORMATS] },
+      addon: { type: "string" },
+      "sign-key": { type: "string" },
+      help: { type: "boolean", short: "h", default: false },
+    },
+  });
+  const arches = (["amd64", "arm64"] as const).filter((a) => ["all", a].includes(values.arch));
+  const isUnknown = values.format.some((format) => !FORMATS.some((known) => known === format));
+  const isVague = values.addon !== undefined && arches.length !== 1;
+  return { ...values, arches, isWrong: arches.length === 0 || isUnknown || isVague };
+}
+
+async function main(): Promise<number> {
+  const asked = readCommandLine();
+  if (asked.help || asked.isWrong) {
+    (asked.help ? console.log : console.error)(USAGE);
+    return asked.help ? 0 : 64;
+  }
+  // Before the minutes that the packages take.
+  const key = asked["sign-key"] === undefined ? undefined : readSigningKey(asked["sign-key"]);
+  const folder = join(distDir, "packages");
   await rm(folder, { recursive: true, force: true });
   await mkdir(folder, { recursive: true });
-  await copyFile(executablePath, join(folder, "peat-sidecar"));
-  await symlink("peat-sidecar", join(folder, "peat-mesh-node"));
-  for (const path of DOCUMENTS) {
-    await copyFile(join(projectDir, path), join(folder, basename(path)));
+  const paths: string[] = [];
+  for (const arch of asked.arches) {
+    const given = asked.addon === undefined ? undefined : resolve(asked.addon);
+    const found = await findAddon(TARGET_OF[arch]);
+    const addon = given === undefined ? found : { library: given, packageJson: "" };
+    if (typeof addon === "string") {
+      console.error(`no packages for ${arch}: ${addon}. One built elsewhere is given by --addon.`);
+      if (asked.arch !== "all") return 1;
+      continue;
+    }
+    paths.push(...(await packagesOf({ arch, addon, formats: new Set(asked.format), folder })));
   }
-  const owner = ["--owner=0", "--group=0", "--numeric-owner", "--mode=u=rwX,go=rX"];
-  const order = ["--sort=name", `--mtime=@${sourceTime()}`, "--format=gnu"];
-  run(["tar", ...order, ...owner, "-cf", `${name}.tar`, name], distDir);
-  run(["gzip", "-9nf", `${name}.tar`], distDir);
-  await rm(folder, { recursive: true });
-  const archive = Bun.file(join(distDir, `${name}.tar.gz`));
-  const hash = new Bun.CryptoHasher("sha256").update(await archive.bytes()).digest("hex");
-  await Bun.write(join(distDir, "SHA256SUMS"), `${hash}  ${name}.tar.gz\n`);
-  console.log(`dist/${name}.tar.gz  ${(archive.size / 1e6).toFixed(1)} MB  sha256 ${hash}`);
+  for (const path of [...paths, ...(await writeChecksums(paths, folder, key))]) {
+    const megabytes = ((await stat(path)).size / 1e6).toFixed(2);
+    console.log(`dist/packages/${basename(path)}  ${megabytes} MB`);
+  }
+  return paths.length > 0 ? 0 : 1;
 }
 
-await main();
+process.exitCode = await main();

@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { loadOrMakeApiToken } from "./access/token.ts";
 import { compactInBackground } from "./background-compaction.ts";
 import { systemClock } from "./base/clock.ts";
-import { Fault } from "./base/faults.ts";
+import { Fault, messageOf } from "./base/faults.ts";
 import { getLog } from "./base/log.ts";
 import { limitNativeArenas, releaseNativeMemory } from "./base/native-memory.ts";
 import type { Notifier } from "./base/notify-socket.ts";
@@ -23,7 +23,6 @@ import { deriveDeviceKey, deviceId } from "./identity/keypair.ts";
 import { shortId } from "./identity/peer.ts";
 import { releaseMemoryWhenIdle } from "./idle-memory.ts";
 import type { Network } from "./net/link.ts";
-import { loadIroh } from "./net/load-iroh.ts";
 import { watchLocalAddresses } from "./net/local-addresses.ts";
 import { NodeStatus } from "./node-status.ts";
 import type { RpcServer } from "./rpc/server.ts";
@@ -128,41 +127,6 @@ async function open(config: Config, scope: Scope, notifier?: Notifier): Promise<
   const changed = () => coordinator.networkChanged();
   const addresses = { clock: systemClock, list: networkInterfaces, changed };
   scope.run("addresses", (signal) => watchLocalAddresses(addresses, signal));
-  releaseMemory(scope, { store, coordinator });
-
-  const { nodeName } = config;
-  const { version } = buildInfo;
-  const watcher = await openAgentWatcher(config, store);
-  const agent = watcher && (() => watcher.state());
-  const clock = systemClock;
-  const status = new NodeStatus({ nodeName, version, clock, store, coordinator, agent });
-  meshLog.info("Iroh blob store ready (blobs + automerge sync)", { iroh_endpoint_id: endpoint });
-  const device = deviceId(deriveDeviceKey(config.formationSecret, config.nodeName).publicKey);
-  log.info("Mesh started", { node_id: config.nodeName, device_id: device });
-
-  const entrance = entranceOf(config);
-  const broker = await openBroker(config, { store, status, entrance });
-  scope.defer("broker", () => broker.close(), STOP_DEADLINES_MS.broker);
-  const rpc = await openRpc(config, { store, status, entrance });
-  scope.defer("rpc", () => rpc?.close(), STOP_DEADLINES_MS.rpc);
-  status.listenersOpened();
-
-  if (watcher !== undefined) scope.run("agent watcher", (signal) => watcher.run(signal));
-  connectorLog.info("PeerConnector started");
-  await startDiscovery({ config, scope, formation, network, coordinator, status });
-  if (manager === undefined) return;
-  manager.watch({
-    readiness: () => status.readiness(),
-    summary: () => status.summary(),
-    turn: () => store.turn(),
-  });
-  scope.defer("service manager", () => manager.stopping());
-}
-
-function releaseMemory(
-  scope: Scope,
-  { store, coordinator }: { store: Store; coordinator: Coordinator },
-): void {
   const endRelease = releaseMemoryWhenIdle({
     store,
     clock: systemClock,
@@ -174,6 +138,48 @@ function releaseMemory(
     },
   });
   scope.defer("memory", endRelease);
+
+  const { nodeName } = config;
+  const { version } = buildInfo;
+  const status = new NodeStatus({ nodeName, version, clock: systemClock, store, coordinator });
+  meshLog.info("Iroh blob store ready (blobs + automerge sync)", { iroh_endpoint_id: endpoint });
+  const device = deviceId(deriveDeviceKey(config.formationSecret, config.nodeName).publicKey);
+  log.info("Mesh started", { node_id: config.nodeName, device_id: device });
+
+  const entrance = entranceOf(config);
+  const broker = await openBroker(config, { store, status, entrance });
+  scope.defer("broker", () => broker.close(), STOP_DEADLINES_MS.broker);
+  const rpc = await openRpc(config, { store, status, entrance });
+  scope.defer("rpc", () => rpc?.close(), STOP_DEADLINES_MS.rpc);
+  status.listenersOpened();
+
+  connectorLog.info("PeerConnector started");
+  await startDiscovery({ config, scope, formation, network, coordinator, status });
+  if (manager === undefined) return;
+  manager.watch({
+    readiness: () => status.readiness(),
+    summary: () => status.summary(),
+    turn: () => store.turn(),
+  });
+  scope.defer("service manager", () => manager.stopping());
+}
+
+/** The loader tries several files and chains what went wrong; of those that are not there at all nobody needs to read. */
+function addonCause(error: unknown): string {
+  const told: string[] = [];
+  for (let e = error; e instanceof Error; e = e.cause) told.push(e.message.split("\n", 1)[0] ?? "");
+  const telling = told.slice(1).filter((text) => !/^Cannot (?:require|find) module /.test(text));
+  return telling.join("; ") || (told.at(-1) ?? messageOf(error));
+}
+
+/** The QUIC addon is a file of its own: what is wrong with it is the machine's fault, and a person can mend it. */
+async function loadIroh() {
+  try {
+    return await import("./net/iroh.ts");
+  } catch (cause) {
+    const sentence = `the QUIC addon can't be loaded (${addonCause(cause)}); set NAPI_RS_NATIVE_LIBRARY_PATH to its file, or TMPDIR to a directory from which programs may be run`;
+    throw new Fault("addon_unusable", sentence, {}, cause);
+  }
 }
 
 interface CompactionParts {
@@ -213,26 +219,6 @@ function openStore(config: Config, policies: CollectionPolicies, scope: Scope): 
     crdtCacheBytes: CRDT_CACHE_BYTES,
     documentBytesMax: config.documentBytesMax,
     onFatal: (fault) => scope.fail(fault),
-  });
-}
-
-/** Loaded only where there is an agent to follow. */
-async function openAgentWatcher(config: Config, store: Store) {
-  const { agentAddr, agentTlsCert, agentTlsKey, agentTlsCa } = config;
-  if (agentAddr === undefined) return undefined;
-  const { AgentWatcher } = await import("./agent/watcher.ts");
-  const client =
-    agentTlsCert === undefined || agentTlsKey === undefined
-      ? undefined
-      : { cert: agentTlsCert, key: agentTlsKey };
-  return new AgentWatcher({
-    store,
-    clock: systemClock,
-    nodeName: config.nodeName,
-    target: agentAddr,
-    tls: { client, ca: agentTlsCa },
-    intervalSecs: config.agentPollIntervalSecs,
-    random: Math.random,
   });
 }
 

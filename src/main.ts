@@ -1,5 +1,6 @@
 // The process: which name it was called by, its streams and signals, and the only process.exit.
 import { basename } from "node:path";
+import { buildInfo } from "./build-info.ts";
 import { execute } from "./cli/command-line.ts";
 import { type Context, EXIT, type StopSignal } from "./cli/context.ts";
 import { DescriptorOutput } from "./cli/output.ts";
@@ -10,6 +11,11 @@ const SIGNAL_NUMBERS: Readonly<Record<StopSignal, number>> = { SIGINT: 2, SIGTER
 
 /** A daemon that was told to stop does not wait longer for the reader of its last log lines. */
 const DAEMON_FLUSH_MS_MAX = 500;
+
+// The addon's loader hears of its place by this variable only. Set from outside, it comes first.
+if (buildInfo.addonPath !== undefined) {
+  process.env["NAPI_RS_NATIVE_LIBRARY_PATH"] ??= buildInfo.addonPath;
+}
 
 const args = process.argv.slice(2);
 const stdout = new DescriptorOutput(1);

@@ -9,9 +9,12 @@ import { quietAddon } from "./quiet-addon.ts";
 export const executablePath = join(distDir, "peat-sidecar");
 export const meshNodePath = join(distDir, "peat-mesh-node");
 
+/** Where the addon lies beside an executable without one; NAPI_RS_NATIVE_LIBRARY_PATH names another place. */
+export const ADDON_PATH = "/usr/lib/peat-sidecar/iroh.node";
+
 export interface CompileOptions {
   readonly target: TargetName;
-  /** Undefined leaves the addon out: the executable then needs NAPI_RS_NATIVE_LIBRARY_PATH. */
+  /** Undefined leaves the addon out: the executable then looks for it at ADDON_PATH. */
   readonly addon: Addon | undefined;
   readonly folder: string;
 }
@@ -69,6 +72,7 @@ export async function compile({ target, addon, folder }: CompileOptions): Promis
     define: {
       PEAT_VERSION: JSON.stringify(version),
       PEAT_COMMIT: JSON.stringify(commitOfCheckout()),
+      ...(addon === undefined ? { PEAT_ADDON_PATH: JSON.stringify(ADDON_PATH) } : {}),
     },
     external: embedded === undefined ? ["@number0/iroh-*"] : [],
     plugins: [automergePlugin, ...(embedded === undefined ? [] : [addonPlugin(embedded)])],

@@ -7,7 +7,7 @@
 import { chmod, copyFile, mkdir, readdir } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import type { TargetName } from "./build-targets.ts";
-import { compile } from "./executable.ts";
+import { ADDON_PATH, compile } from "./executable.ts";
 import { projectDir } from "./project.ts";
 import { quieten } from "./quiet-addon.ts";
 
@@ -19,8 +19,6 @@ export interface LayoutOptions {
   readonly folder: string;
 }
 
-/** Where the addon lies: the value of NAPI_RS_NATIVE_LIBRARY_PATH. */
-export const ADDON_PATH = "/usr/lib/peat-sidecar/iroh.node";
 const LICENSE_PATH = "/usr/share/doc/peat-sidecar/LICENSE";
 
 /** Compiles and lays out. The modes are set one by one: whoever builds may have any umask. */

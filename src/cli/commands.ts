@@ -1,12 +1,19 @@
 // The table of commands.
 import { Fault } from "../base/faults.ts";
 import { suggestion } from "../config/nearest.ts";
-import { renderEnvironmentFile, renderMarkdown, renderSchema } from "../config/render.ts";
+import {
+  renderConfigFile,
+  renderEnvironmentFile,
+  renderMarkdown,
+  renderSchema,
+} from "../config/render.ts";
 import { checkCommand } from "./check.ts";
 import type { Call, Command } from "./command.ts";
+import { bashCompletion, fishCompletion, zshCompletion } from "./completions.ts";
 import { type Context, EXIT } from "./context.ts";
 import { deriveIdCommand } from "./derive-id.ts";
-import { commandHelp, manualPage, overview, versionText } from "./help.ts";
+import { commandHelp, overview, versionText } from "./help.ts";
+import { commandsPage, daemonPage, settingsPage } from "./manual.ts";
 import { deleteCommand, getCommand, healthCommand, putCommand } from "./probe.ts";
 import { probeSyncCommand } from "./probe-sync.ts";
 import { runCommand } from "./run.ts";
@@ -15,10 +22,16 @@ import { setupCommand } from "./setup.ts";
 
 const PRINTED: Readonly<Record<string, (context: Context) => string>> = {
   help: ({ program }) => commandHelp(program, runCommand),
-  man: () => manualPage(COMMANDS),
+  man: daemonPage,
+  man1: () => commandsPage(COMMANDS),
+  man5: settingsPage,
   env: renderEnvironmentFile,
+  yaml: renderConfigFile,
   schema: renderSchema,
   markdown: renderMarkdown,
+  bash: () => bashCompletion(COMMANDS),
+  zsh: () => zshCompletion(COMMANDS),
+  fish: () => fishCompletion(COMMANDS),
 };
 
 async function print({ context, words }: Call): Promise<number> {
@@ -35,8 +48,8 @@ async function print({ context, words }: Call): Promise<number> {
 
 const printCommand: Command = {
   name: "print",
-  sentence: "Print the settings as help, manual page, environment file, JSON schema or markdown.",
-  usage: "help|man|env|schema|markdown",
+  sentence: "Print help, manual pages, files of settings, their schema, or a shell's completions.",
+  usage: "help|man|man1|man5|env|yaml|schema|markdown|bash|zsh|fish",
   wordsMin: 1,
   wordsMax: 1,
   options: [],

@@ -1,6 +1,6 @@
-// Help, manual page and version: printed from the tables of commands and settings.
+// Help and version: printed from the tables of commands and settings.
 import { buildInfo } from "../build-info.ts";
-import { renderHelp, renderManRows, troff, wrap } from "../config/render.ts";
+import { renderHelp, wrap } from "../config/render.ts";
 import type { Program } from "../config/setting.ts";
 import { COMMON_OPTIONS, CONFIG_OPTION, type OptionRow } from "./arguments.ts";
 import type { Command } from "./command.ts";
@@ -68,59 +68,4 @@ Options:
 ${optionRows}
 Examples:
 ${examples}${settings}`;
-}
-
-const EXIT_CODES: readonly (readonly [string, string])[] = [
-  ["0", "Success, and the end after SIGTERM or SIGINT."],
-  [
-    "1",
-    "health: not healthy or no answer; get, put, delete: the broker refused; probe-sync: not in time.",
-  ],
-  ["64", "The command line is wrong."],
-  ["69", "An address can't be listened on."],
-  ["70", "A defect of the program; the log has the details."],
-  ["73", "The data directory can't be used."],
-  ["74", "The disk failed or is full."],
-  ["75", "Another process holds the data directory, or nobody answered."],
-  ["78", "Settings are missing or wrong; each is named on standard error."],
-];
-
-/** The manual page, section 8. */
-export function manualPage(commands: readonly Command[]): string {
-  const rows = commands.flatMap(({ name, usage, sentence }) => [
-    ".TP",
-    `.B ${troff(`${name} ${usage}`.trim())}`,
-    troff(sentence),
-  ]);
-  const codes = EXIT_CODES.flatMap(([code, text]) => [".TP", `.B ${code}`, troff(text)]);
-  return [
-    `.TH PEAT\\-SIDECAR 8 "" "peat\\-sidecar ${troff(buildInfo.version)}" "System administration"`,
-    ".SH NAME",
-    "peat\\-sidecar, peat\\-mesh\\-node \\- documents kept equal on every node of a formation",
-    ".SH SYNOPSIS",
-    ".B peat\\-sidecar",
-    "[command] [options]",
-    ".SH DESCRIPTION",
-    "A node keeps collections of JSON documents and exchanges every change with the other nodes",
-    "that hold the same formation secret, directly and encrypted, through partitions and restarts.",
-    "Under the name peat\\-mesh\\-node some settings have other defaults.",
-    ".SH COMMANDS",
-    ...rows,
-    ".SH SETTINGS",
-    "A flag beats the environment, the environment beats the configuration file.",
-    renderManRows(),
-    ".SH EXIT STATUS",
-    ...codes,
-    ".SH FILES",
-    ".TP",
-    ".I /etc/peat\\-sidecar/config.yaml",
-    "Configuration file.",
-    ".TP",
-    ".I /etc/default/peat\\-sidecar",
-    "Environment of the systemd unit.",
-    ".TP",
-    ".I /var/lib/peat\\-sidecar",
-    "Data.",
-    "",
-  ].join("\n");
 }

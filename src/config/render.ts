@@ -134,6 +134,33 @@ export function renderMarkdown(): string {
   return parts.join("\n");
 }
 
+/** What holds on a host with the package; empty where nothing does, or it depends on the host. */
+function packagedText(name: SettingName): string {
+  const { fallback, packaged } = settingOf(name);
+  return packaged ?? (fallback.kind === "text" ? fallback.texts["peat-sidecar"] : "");
+}
+
+/** The example configuration file of the host package: every setting, commented out. */
+export function renderConfigFile(): string {
+  const lines = [
+    "# Settings of peat-sidecar; all of them are described in peat-sidecar(5). Remove the # before a line",
+    "# to change it; what /etc/default/peat-sidecar says comes first. Then: systemctl restart peat-sidecar.",
+    "",
+  ];
+  for (const [group, names] of byGroup()) {
+    lines.push(`## ${group}`);
+    for (const name of names) {
+      const { kind } = settingOf(name);
+      const text = packagedText(name);
+      const isBare = kind.fileTypes.some((type) => type === "number" || type === "boolean");
+      const value = text === "" || isBare ? text : JSON.stringify(text);
+      lines.push(kind.isSecret ? `#${name}File:` : `#${name}: ${value}`.trimEnd());
+    }
+    lines.push("");
+  }
+  return lines.join("\n");
+}
+
 /** The default environment file of the host package: every setting, commented out. */
 export function renderEnvironmentFile(): string {
   const lines = [
@@ -149,10 +176,7 @@ export function renderEnvironmentFile(): string {
       const isFound = fallback.kind === "found";
       if (isFound)
         for (const line of wrap(`Default: ${fallback.told}.`, WIDTH - 2)) lines.push(`# ${line}`);
-      lines.push(
-        `#${env[0]}=${fallback.kind === "text" ? fallback.texts["peat-sidecar"] : ""}`,
-        "",
-      );
+      lines.push(`#${env[0]}=${packagedText(name)}`, "");
     }
   }
   return lines.join("\n");

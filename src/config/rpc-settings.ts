@@ -13,6 +13,7 @@ export const RPC_SETTINGS = {
     ...rpc,
     env: ["PEAT_LISTEN", "PEAT_NODE_LISTEN"],
     fallback: { "peat-mesh-node": "none", "peat-sidecar": "unix:///var/run/peat-sidecar.sock" },
+    packaged: "unix:///run/peat-sidecar/peat-sidecar.sock",
     help: "Listeners of the RPC service: unix:///path or tcp://address:port. Beyond loopback, PEAT_API_TOKEN must be set.",
   }),
   listenGroup: optional(

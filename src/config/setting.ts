@@ -58,6 +58,8 @@ export interface Row {
   readonly env: readonly [string, ...string[]];
   /** One sentence or two, for every printed form. */
   readonly help: string;
+  /** What the host package's unit sets in place of the default. */
+  readonly packaged?: string;
   /** Key in the chart's values, dots between levels; also accepted in the configuration file. */
   readonly chart?: string;
   /** False while the behaviour is not built: accepted, checked, and warned of. */

@@ -1,7 +1,8 @@
 // The image's contents as files of this machine: the layout that the Dockerfile copies, and what it says of the program.
 import { join } from "node:path";
 import { findAddon, hostTarget } from "../../../scripts/support/build-targets.ts";
-import { ADDON_PATH, layOut } from "../../../scripts/support/layout.ts";
+import { ADDON_PATH } from "../../../scripts/support/executable.ts";
+import { layOut } from "../../../scripts/support/layout.ts";
 import { projectDir } from "../../../scripts/support/project.ts";
 import type { Image } from "./container-process.ts";
 

@@ -82,7 +82,7 @@ describe("a wrong command line", () => {
     [["check", "more"], 'check can\'t use "more"'],
     [["get"], "get needs more; usage: get PATH"],
     [["get", "api"], "PATH must begin with a slash"],
-    [["print", "manual"], "print knows help, man, env, schema, markdown, not manual"],
+    [["print", "manual"], "yaml, schema, markdown, bash, zsh, fish, not manual"],
     [["print", "constructor"], "not constructor"],
     [["health", "--timeout", "0"], "--timeout must be seconds"],
     [["--formation-secret=AAAA"], "did you mean --formation-secret-file?"],

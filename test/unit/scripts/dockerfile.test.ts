@@ -1,7 +1,7 @@
 // What the Dockerfile says of the program must be what the rest of the project says.
 import { describe, expect, test } from "bun:test";
 import { join } from "node:path";
-import { ADDON_PATH } from "../../../scripts/support/layout.ts";
+import { ADDON_PATH } from "../../../scripts/support/executable.ts";
 import { projectDir, readPackageJson } from "../../../scripts/support/project.ts";
 import { config } from "../../support/load-settings.ts";
 
