@@ -84,8 +84,7 @@ export class NodeStatus implements NodeView {
     if (!this.#isListening) wait("listeners", "not all listeners are open yet");
     checks.push(...this.#discoveryChecks());
     if (!this.#isCaughtUp()) wait("caught_up", "waiting for the documents of a first peer");
-    for (const { name, addresses } of coordinator.duplicates) {
-      const message = `two live nodes have the name ${name} (${addresses.join(", ")}); give each its own`;
+    for (const { message } of coordinator.collisions) {
       checks.push({ name: "duplicate_name", ready: true, message });
     }
     for (const [peer, count] of this.#parts.store.futureStamps) {

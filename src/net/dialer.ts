@@ -17,8 +17,11 @@ import {
   shortId,
 } from "../identity/peer.ts";
 import { ALPN_GUEST, ALPN_NATIVE } from "../wire/hello.ts";
+import { type DialOutcome, firstReached } from "./dial-outcome.ts";
+import { allHosts, hostsToDial, isAtHome } from "./home.ts";
 import { DialError, type Link, type Network } from "./link.ts";
 import { CLOSE } from "./membership.ts";
+import type { NameCollisions } from "./name-collisions.ts";
 import { resolveAll } from "./resolve.ts";
 
 const log = getLog("peat_mesh::peer_connector");
@@ -52,6 +55,7 @@ export interface DialerContext {
   readonly guestWaitMs: (peer: PeerKey) => number;
   /** A peer has other addresses than before: a connection to it may be dead. */
   readonly moved: (peer: PeerKey) => void;
+  readonly collisions: NameCollisions;
 }
 
 /** A peer as those know it who ask about its connection. */
@@ -59,8 +63,6 @@ interface PeerKey {
   readonly name: NodeName | undefined;
   readonly ids: readonly EndpointId[];
 }
-
-type DialOutcome = "reached" | "failed" | "no protocol";
 
 /** What is known of a peer that is looked for. */
 export interface SoughtPeer {
@@ -103,7 +105,7 @@ export class Dialer {
     return [...this.#entries.values()].map((entry) => ({
       identity: entry.identity,
       ids: entry.ids,
-      hosts: hostsOf(entry),
+      hosts: allHosts(entry.bySource),
       sources: [...entry.bySource.keys()],
       attempts: entry.failures,
       lastFailure: entry.lastFailure,
@@ -115,6 +117,12 @@ export class Dialer {
     if (this.#isClosed) return;
     if (event.kind === "gone") this.#gone(source, event.identity);
     else this.#seen(source, event.peer);
+  }
+
+  /** Whether a link is to where Kubernetes has the pod of this name. */
+  isAtHome(name: NodeName, link: Link): boolean {
+    const told = this.#entries.get(identityKey({ kind: "name", name }))?.bySource;
+    return told !== undefined && isAtHome(told, link.path().address);
   }
 
   /** The network is another one: what was in vain may not be any more. */
@@ -156,6 +164,7 @@ export class Dialer {
       log.debug("Peer addresses updated in Iroh", { peer: nameOf(peer.identity) });
       this.#hurry(known);
       this.#context.moved(keyOf(known));
+      this.#compare(known);
       return;
     }
     if (this.#isOwn(source, peer) || this.#entries.size >= PEERS_MAX) return;
@@ -182,18 +191,20 @@ export class Dialer {
   }
 
   #isOwn(source: string, { identity, hosts }: PeerAddress): boolean {
-    const { network, ownName } = this.#context;
+    const { network, ownName, collisions } = this.#context;
     const isOwn = this.#idsOf(identity).includes(network.id);
     if (!isOwn) return false;
     const addresses = hosts.map(printHostPort);
-    if (source !== "static") log.debug("Skipping self in peer discovery", { addresses });
-    else {
-      log.error(
-        "A static peer has this node's own identity; give each node its own name (PEAT_NODE_ID, PEAT_CLUSTER_NAME)",
-        { node_id: ownName, addresses, own_addresses: [...network.boundAddresses] },
-      );
-    }
+    if (source === "static") collisions.own(ownName, addresses, [...network.boundAddresses]);
+    else log.debug("Skipping self in peer discovery", { addresses });
     return true;
+  }
+
+  #compare({ identity, bySource, abort }: Entry): void {
+    if (identity.kind !== "name" || bySource.size < 2) return;
+    const comparing = this.#context.collisions.compare(identity.name, bySource, abort.signal);
+    this.#loops.add(comparing);
+    void comparing.finally(() => this.#loops.delete(comparing));
   }
 
   #gone(source: string, identity: PeerIdentity): void {
@@ -324,7 +335,7 @@ export class Dialer {
     { id, alpn, isBeside = false }: { id: EndpointId; alpn: string; isBeside?: boolean },
   ): Promise<DialOutcome> {
     try {
-      const addresses = await resolveAll(hostsOf(entry));
+      const addresses = await resolveAll(hostsToDial(entry.bySource, entry.failures));
       if (addresses.length === 0 && !this.#context.network.hasRelay) {
         throw new DialError("no address of it can be resolved, and no relay is set", false);
       }
@@ -366,32 +377,9 @@ function nameOf(identity: PeerIdentity): string {
   return identity.kind === "name" ? identity.name : shortId(identity.id);
 }
 
-function hostsOf(entry: Entry): HostPort[] {
-  return [...entry.bySource.values()].flatMap((peer) => peer.hosts);
-}
-
 function aborted(signal: AbortSignal): Promise<void> {
   if (signal.aborted) return Promise.resolve();
   return new Promise((resolve) =>
     signal.addEventListener("abort", () => resolve(), { once: true }),
   );
-}
-
-/** "reached" as soon as one is; otherwise, when all have ended, the most telling outcome. */
-async function firstReached(dials: readonly Promise<DialOutcome>[]): Promise<DialOutcome> {
-  const reached = Promise.race(
-    dials.map(async (dial) => ((await dial) === "reached" ? "reached" : never<"reached">())),
-  );
-  const all = Promise.all(dials).then((outcomes) =>
-    outcomes.includes("reached")
-      ? "reached"
-      : outcomes.includes("no protocol")
-        ? "no protocol"
-        : "failed",
-  );
-  return Promise.race([reached, all]);
-}
-
-function never<T>(): Promise<T> {
-  return new Promise(() => undefined);
 }

@@ -8,6 +8,7 @@ import { Acceptor } from "../net/acceptor.ts";
 import { Dialer, type SoughtPeer } from "../net/dialer.ts";
 import type { Link, LinkEnd, Network } from "../net/link.ts";
 import { CLOSE, greet, type Member } from "../net/membership.ts";
+import { type NameCollision, NameCollisions } from "../net/name-collisions.ts";
 import type { DocumentKey } from "../store/document-key.ts";
 import type { Committed, Store } from "../store/store.ts";
 import { ALPN_GUEST, type Hello } from "../wire/hello.ts";
@@ -40,16 +41,8 @@ export type PeerNotice =
   | { readonly kind: "connected"; readonly name: NodeName }
   | { readonly kind: "disconnected"; readonly name: NodeName; readonly reason: string };
 
-/** Two live nodes under one name, as far as this node has seen them. */
-export interface DuplicateName {
-  readonly name: NodeName;
-  readonly addresses: readonly string[];
-  readonly seenAtMs: number;
-}
-
 /** Peers' lists of neighbours are told together, this long after the last change. */
 const NEIGHBOURS_DELAY_MS = 20;
-const DUPLICATES_MAX = 100;
 /** How long a stop waits for peers to acknowledge what was committed last. */
 const DRAIN_MS = 250;
 
@@ -65,7 +58,7 @@ export class Coordinator {
   /** Links are admitted one after another for each name. */
   readonly #admissions = new Map<NodeName, Promise<void>>();
   readonly #listeners = new Set<(notice: PeerNotice) => void>();
-  readonly #duplicates = new Map<NodeName, DuplicateName>();
+  readonly #collisions: NameCollisions;
   readonly #departures = new Departures();
   #endCommits: () => void = () => undefined;
   #endDamage: () => void = () => undefined;
@@ -89,7 +82,9 @@ export class Coordinator {
     this.#catchUp = new CatchUp(clock);
     this.#claims = new Claims(clock);
     this.#acceptor = new Acceptor({ network, clock, arrived: (link) => this.#greet(link) });
+    this.#collisions = new NameCollisions(clock);
     this.#dialer = new Dialer({
+      collisions: this.#collisions,
       network,
       formation,
       clock,
@@ -149,8 +144,9 @@ export class Coordinator {
     return this.#acceptor.refused + this.#admitted;
   }
 
-  get duplicates(): readonly DuplicateName[] {
-    return [...this.#duplicates.values()];
+  /** Names that several nodes have. */
+  get collisions(): readonly NameCollision[] {
+    return this.#collisions.all;
   }
 
   sought(): readonly SoughtPeer[] {
@@ -213,44 +209,35 @@ export class Coordinator {
       this.#begin(member);
       return;
     }
+    const isPreferred = this.#isPreferred(member, existing);
+    const isTwin = member.hello.start !== existing.member.hello.start;
     // A link that should stay may be a dead one: a restarted peer is not made to wait until that shows.
-    if (!this.#isPreferred(member, existing) && (await existing.probe(member.link))) {
-      this.#turnAway(member, existing);
+    const isAlive = (isTwin || !isPreferred) && (await existing.probe(member.link));
+    if (isAlive && isTwin) this.#collisions.twins(member.name, addressesOf(existing, member));
+    const close = isTwin ? CLOSE.duplicateName : CLOSE.superseded;
+    if (isAlive && !isPreferred) {
+      member.link.close(close.code, close.reason);
       return;
     }
     if (this.#isClosed || this.#sessions.get(existing.name) !== existing) {
       await this.#admit(member);
       return;
     }
-    existing.close(CLOSE.superseded);
+    existing.close(isAlive ? close : CLOSE.superseded);
     this.#begin(member, existing);
   }
 
-  /** Of two links between two nodes the one stays that the bytewise lower endpoint id dialled. */
-  #isPreferred({ link, hello }: Member, existing: Session): boolean {
-    if (hello.start !== existing.member.hello.start) return false;
+  /**
+   * Of two links between two nodes the one stays that the bytewise lower endpoint id dialled. Of two nodes of one
+   * name the earlier stays, but a pod of the own cluster is never kept out by somebody else.
+   */
+  #isPreferred({ link, hello, name }: Member, existing: Session): boolean {
+    if (hello.start !== existing.member.hello.start) {
+      return this.#dialer.isAtHome(name, link) && !this.#dialer.isAtHome(name, existing.link);
+    }
     if (link.direction === existing.link.direction) return false;
     const weAreLower = this.#options.network.id < link.remoteId;
     return link.direction === (weAreLower ? "outgoing" : "incoming");
-  }
-
-  #turnAway({ link, name, hello }: Member, existing: Session): void {
-    if (hello.start === existing.member.hello.start) {
-      link.close(CLOSE.superseded.code, CLOSE.superseded.reason);
-      return;
-    }
-    const addresses = [existing.link.path().address ?? "unknown", link.path().address ?? "unknown"];
-    link.close(CLOSE.duplicateName.code, CLOSE.duplicateName.reason);
-    const isKnown = this.#duplicates.has(name);
-    if (isKnown || this.#duplicates.size < DUPLICATES_MAX) {
-      const seenAtMs = this.#options.clock.now();
-      this.#duplicates.set(name, { name, addresses, seenAtMs });
-    }
-    if (isKnown) return;
-    connectorLog.error(
-      "Two live nodes have one name; give each its own (PEAT_NODE_ID, or PEAT_CLUSTER_NAME per cluster)",
-      { peer: name, addresses },
-    );
   }
 
   #begin(member: Member, replaced?: Session): void {
@@ -367,4 +354,8 @@ export class Coordinator {
     }
     return stuck;
   }
+}
+
+function addressesOf(...both: readonly { readonly link: Link }[]): string[] {
+  return both.map(({ link }) => link.path().address ?? "unknown");
 }

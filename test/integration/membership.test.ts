@@ -106,7 +106,7 @@ test("two live nodes of one name: one told in full, the younger turned away, no 
   second.seek(c);
   const line = await log.shows("ERROR", "Two live nodes have one name", "peer=twin");
   // Which of its addresses a twin is reached by is the transport's choice.
-  const [duplicate] = c.coordinator.duplicates;
+  const [duplicate] = c.coordinator.collisions;
   const [one = "", other = ""] = duplicate?.addresses ?? [];
   expect(duplicate?.name).toBe(first.name);
   expect(first.network.boundAddresses).toContain(one);

@@ -10,6 +10,7 @@ import {
   parseNodeName,
 } from "../../../src/identity/peer.ts";
 import { Dialer } from "../../../src/net/dialer.ts";
+import { NameCollisions } from "../../../src/net/name-collisions.ts";
 import { ALPN_GUEST, ALPN_NATIVE } from "../../../src/wire/hello.ts";
 import { MemoryNet } from "../../support/memory-network.ts";
 import { LogLines, randomSecret } from "../../support/start-node.ts";
@@ -44,6 +45,7 @@ function world(options: { formation?: Formation } = {}) {
     clock,
     random: () => 0.5,
     ownName: nameA,
+    collisions: new NameCollisions(clock),
     reached: async ({ alpn }) => {
       reachedAt.push(clock.monotonic());
       reachedBy.push(alpn);
