@@ -149,7 +149,7 @@ async function open(config: Config, scope: Scope, notifier?: Notifier): Promise<
   const entrance = entranceOf(config);
   const broker = await openBroker(config, { store, status, entrance });
   scope.defer("broker", () => broker.close(), STOP_DEADLINES_MS.broker);
-  const rpc = await openRpc(config, { store, status, entrance });
+  const rpc = await openRpc(config, { store, status, entrance, network, coordinator });
   scope.defer("rpc", () => rpc?.close(), STOP_DEADLINES_MS.rpc);
   status.listenersOpened();
 
@@ -256,14 +256,19 @@ async function openBroker(config: Config, parts: ListenerParts): Promise<Broker>
   });
 }
 
-async function openRpc(config: Config, parts: ListenerParts): Promise<RpcServer | undefined> {
+interface RpcNode extends ListenerParts {
+  readonly network: Network;
+  readonly coordinator: Coordinator;
+}
+
+async function openRpc(config: Config, parts: RpcNode): Promise<RpcServer | undefined> {
   if (config.listen.length === 0) return undefined;
   // Loaded only where it is used: Connect and node's HTTP take megabytes.
   const [{ RpcServer }, { RpcServices }] = await Promise.all([
     import("./rpc/server.ts"),
     import("./rpc/services.ts"),
   ]);
-  const { store, status, entrance } = parts;
+  const { store, status, entrance, network, coordinator } = parts;
   const isReady = () => status.readiness().every((check) => check.ready);
   return await RpcServer.open({
     ...entrance,
@@ -282,7 +287,14 @@ async function openRpc(config: Config, parts: ListenerParts): Promise<RpcServer 
       streamsMax: config.http2MaxConcurrentStreams,
     },
     documentBytesMax: config.documentBytesMax,
-    services: new RpcServices({ store, clock: systemClock, isReady }),
+    services: new RpcServices({
+      store,
+      clock: systemClock,
+      nodeName: config.nodeName,
+      endpointId: network.id,
+      sync: coordinator,
+      isReady,
+    }),
   });
 }
 

@@ -40,7 +40,7 @@ const NO_PROTOCOL_MS = 60 * 60 * 1000;
 const PEERS_MAX = 4096;
 
 export interface DialerContext {
-  readonly network: Network;
+  readonly network: Pick<Network, "id" | "hasRelay" | "boundAddresses" | "dial">;
   readonly formation: Formation;
   readonly clock: Clock;
   readonly random: () => number;

@@ -13,7 +13,7 @@ function named(field: string, error: unknown): unknown {
 }
 
 /** What `read` gives; what it finds wrong is told with the field's name. */
-function inField<T>(field: string, read: () => T): T {
+export function inField<T>(field: string, read: () => T): T {
   try {
     return read();
   } catch (error) {

@@ -23,3 +23,5 @@ export const QUERY_CLAUSES_MAX = 1_024;
  */
 export const FEED_CHANGES_MAX = 1_024;
 export const FEED_BYTES_MAX = 4 * 1024 ** 2;
+/** Addresses of one peer that a call may name. */
+export const ADDRESSES_MAX = 16;

@@ -3,6 +3,7 @@ import type { ConnectRouter } from "@connectrpc/connect";
 import type { Clock } from "../base/clock.ts";
 import { Fault } from "../base/faults.ts";
 import type { Store } from "../store/store.ts";
+import { attachmentCalls } from "./attachments.ts";
 import { documentCalls } from "./documents.ts";
 import { Health } from "./gen/grpc/health/v1/health_pb.ts";
 import { ServerReflection } from "./gen/grpc/reflection/v1/reflection_pb.ts";
@@ -10,14 +11,14 @@ import { ServerReflection as ServerReflectionAlpha } from "./gen/grpc/reflection
 import { PeatSidecar } from "./gen/peat/sidecar/v1/sidecar_pb.ts";
 import { healthCalls } from "./health.ts";
 import { STREAMS_OPEN_MAX } from "./limits.ts";
+import { type PeerParts, peerCalls } from "./peers.ts";
 import { Reflection } from "./reflection.ts";
 import { subscribe } from "./subscribe.ts";
+import { typedCalls } from "./typed.ts";
 
-export interface RpcParts {
+export interface RpcParts extends PeerParts {
   readonly store: Store;
   readonly clock: Clock;
-  /** Whether the node serves what it should: all checks of readiness hold. */
-  readonly isReady: () => boolean;
 }
 
 const SERVICES = [PeatSidecar, Health, ServerReflection, ServerReflectionAlpha];
@@ -42,7 +43,10 @@ export class RpcServices {
     const enterStream = () => this.#enterStream();
     const names = SERVICES.map(({ typeName }) => typeName);
     router.service(PeatSidecar, {
-      ...documentCalls({ store, clock }),
+      ...documentCalls(this.#parts),
+      ...typedCalls(this.#parts),
+      ...peerCalls(this.#parts, stopping),
+      ...attachmentCalls,
       subscribe: (request, { signal }) =>
         this.#counted(subscribe(request, { store, clock }, { signal, stopping })),
     });

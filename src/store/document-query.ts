@@ -1,6 +1,6 @@
 // Which documents somebody wants, by their root fields: a tree of comparisons, made into one function. Pure.
 import { toUtf8 } from "../base/bytes.ts";
-import { equalJson, JsonFloat, type JsonObject, type JsonValue } from "./json.ts";
+import { equalJson, type JsonObject, type JsonValue, numberOf } from "./json.ts";
 
 export type DocumentQuery =
   | { readonly kind: "all" }
@@ -13,17 +13,11 @@ export type DocumentQuery =
 
 export type DocumentPredicate = (document: JsonObject) => boolean;
 
-function toNumber(value: JsonValue | undefined): number | undefined {
-  if (typeof value === "number") return value;
-  if (typeof value === "bigint") return Number(value);
-  return value instanceof JsonFloat ? value.value : undefined;
-}
-
 /** Negative, zero or positive as `a` is before, equal to or behind `b`; undefined when they don't compare. */
 function compare(a: JsonValue | undefined, b: JsonValue): number | undefined {
   if (typeof a === "string" && typeof b === "string") return Buffer.compare(toUtf8(a), toUtf8(b));
-  const left = toNumber(a);
-  const right = toNumber(b);
+  const left = numberOf(a);
+  const right = numberOf(b);
   return left === undefined || right === undefined ? undefined : left - right;
 }
 

@@ -50,6 +50,13 @@ export function toFloat(value: number): number | JsonFloat {
   return Number.isInteger(value) ? new JsonFloat(value) : value;
 }
 
+/** The nearest float of any number; undefined for what is none. */
+export function numberOf(value: JsonValue | undefined): number | undefined {
+  if (typeof value === "number") return value;
+  if (typeof value === "bigint") return Number(value);
+  return value instanceof JsonFloat ? value.value : undefined;
+}
+
 function parseNumber(source: string): JsonValue {
   const isInteger = /^-?\d+$/.test(source) && source !== "-0";
   if (!isInteger) {

@@ -18,7 +18,9 @@ import { Claims } from "./claims.ts";
 import { Departures } from "./departures.ts";
 import type { GuestSession } from "./guest-session.ts";
 import { Guests, type SoughtKey } from "./guests.ts";
+import { PeerOrders } from "./peer-orders.ts";
 import { Session } from "./session.ts";
+import { type Traffic, TrafficTotal } from "./statistics.ts";
 
 const connectorLog = getLog("peat_mesh::peer_connector");
 const log = getLog("peat_mesh::storage::automerge_sync");
@@ -47,6 +49,8 @@ const NEIGHBOURS_DELAY_MS = 20;
 const DRAIN_MS = 250;
 
 export class Coordinator {
+  /** What people order about peers. */
+  readonly orders: PeerOrders;
   readonly #options: CoordinatorOptions;
   readonly #hello: Hello;
   readonly #catchUp: CatchUp;
@@ -60,6 +64,7 @@ export class Coordinator {
   readonly #listeners = new Set<(notice: PeerNotice) => void>();
   readonly #collisions: NameCollisions;
   readonly #departures = new Departures();
+  readonly #traffic = new TrafficTotal();
   #endCommits: () => void = () => undefined;
   #endDamage: () => void = () => undefined;
   #accepting: Promise<void> = Promise.resolve();
@@ -83,9 +88,17 @@ export class Coordinator {
     this.#claims = new Claims(clock);
     this.#acceptor = new Acceptor({ network, clock, arrived: (link) => this.#greet(link) });
     this.#collisions = new NameCollisions(clock);
+    this.orders = new PeerOrders({
+      clock,
+      ownId: network.id,
+      connected: () => [...this.sessions, ...this.guests],
+      sought: () => this.#dialer.sought(),
+      tell: (source, event) => this.#dialer.handle(source, event),
+      hurry: () => this.#dialer.hurry(),
+    });
     this.#dialer = new Dialer({
       collisions: this.#collisions,
-      network,
+      network: this.orders.gate(network),
       formation,
       clock,
       random,
@@ -100,8 +113,8 @@ export class Coordinator {
       ...options,
       sought: () => this.#dialer.sought(),
       natives: () => this.sessions,
-      connected: (guest) => this.#guestConnected(guest),
-      disconnected: ({ name }, reason) => this.#guestDisconnected(name, reason),
+      connected: (guest, replaced) => this.#guestConnected(guest, replaced),
+      disconnected: (guest, reason) => this.#guestDisconnected(guest, reason),
     });
   }
 
@@ -137,6 +150,11 @@ export class Coordinator {
 
   get refusedConnections(): number {
     return this.#acceptor.refused;
+  }
+
+  /** Since the start, with peers that are gone, too. */
+  get traffic(): Traffic {
+    return this.#traffic.with([...this.sessions, ...this.guests]);
   }
 
   /** Whatever became of them. */
@@ -184,6 +202,10 @@ export class Coordinator {
   }
 
   async #greet(link: Link): Promise<void> {
+    if (!this.orders.permits(link.remoteId)) {
+      link.close(CLOSE.unwanted.code, CLOSE.unwanted.reason);
+      return;
+    }
     if (link.alpn === ALPN_GUEST) return await this.#guests.arrived(link);
     const { formation, clock } = this.#options;
     const member = await greet(link, this.#hello, { formation, clock });
@@ -201,7 +223,7 @@ export class Coordinator {
 
   async #admit(member: Member): Promise<void> {
     const existing = this.#sessions.get(member.name);
-    if (this.#isClosed) {
+    if (this.#isClosed || !this.orders.permits(member.link.remoteId)) {
       member.link.close(CLOSE.normal.code, CLOSE.normal.reason);
       return;
     }
@@ -241,6 +263,7 @@ export class Coordinator {
   }
 
   #begin(member: Member, replaced?: Session): void {
+    if (replaced !== undefined) this.#traffic.add(replaced.statistics);
     const { store, clock, onBug } = this.#options;
     const onAgreed = () => {
       this.#hasAgreed = true;
@@ -265,6 +288,7 @@ export class Coordinator {
   #finish(session: Session, end: LinkEnd): void {
     if (this.#sessions.get(session.name) !== session) return;
     this.#sessions.delete(session.name);
+    this.#traffic.add(session.statistics);
     const reason = end.reason === "" ? `closed by ${end.by}` : end.reason;
     if (!this.#isClosed) {
       connectorLog.info("Peer disconnected from Iroh", { peer: session.name, reason });
@@ -302,13 +326,17 @@ export class Coordinator {
     await this.#departures.of(session.name);
   }
 
-  #guestConnected({ name }: GuestSession): void {
+  #guestConnected(guest: GuestSession, replaced?: GuestSession): void {
+    const { name, link } = guest;
+    if (replaced !== undefined) this.#traffic.add(replaced.statistics);
+    if (!this.orders.permits(link.remoteId)) guest.close(CLOSE.unwanted);
     this.#admitted += 1;
     this.#scheduleNeighbours();
     this.#notify({ kind: "connected", name });
   }
 
-  #guestDisconnected(name: NodeName, reason: string): void {
+  #guestDisconnected({ name, statistics }: GuestSession, reason: string): void {
+    this.#traffic.add(statistics);
     this.#scheduleNeighbours();
     this.#notify({ kind: "disconnected", name, reason });
   }

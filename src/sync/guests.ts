@@ -13,6 +13,7 @@ import { CLOSE, fromStranger } from "../net/membership.ts";
 import type { Committed, Store } from "../store/store.ts";
 import { Departures } from "./departures.ts";
 import { type GuestPeer, GuestSession } from "./guest-session.ts";
+import { ORDERED } from "./peer-orders.ts";
 
 const connectorLog = getLog("peat_mesh::peer_connector");
 
@@ -58,7 +59,7 @@ export interface GuestsOptions {
   /** Peers that discovery has told of. */
   readonly sought: () => readonly SoughtPeer[];
   readonly natives: () => readonly NativePeer[];
-  readonly connected: (session: GuestSession) => void;
+  readonly connected: (session: GuestSession, replaced: GuestSession | undefined) => void;
   readonly disconnected: (session: GuestSession, reason: string) => void;
 }
 
@@ -168,7 +169,7 @@ export class Guests {
     if (peer === undefined) return undefined;
     const { identity, sources } = peer;
     if (identity.kind === "id") {
-      if (!sources.includes("static")) return undefined;
+      if (!sources.includes("static") && !sources.includes(ORDERED)) return undefined;
       return { name: parseNodeName(identity.id), link, tag: undefined };
     }
     const tag = this.#options.formation.prove(identity.name, link.remoteId);
@@ -229,7 +230,7 @@ export class Guests {
       addresses: `[${address ?? ""}]`,
       dialect: "guest",
     });
-    this.#options.connected(session);
+    this.#options.connected(session, existing);
     this.#flushSoon();
   }
 

@@ -24,3 +24,31 @@ export function newStatistics(nowMs: number): SessionStatistics {
     receivedDocuments: 0,
   };
 }
+
+/** Bytes of frames, both ways. */
+export interface Traffic {
+  readonly sentBytes: number;
+  readonly receivedBytes: number;
+}
+
+/** What connections carried that have ended, and those that there are. */
+export class TrafficTotal {
+  #sentBytes = 0;
+  #receivedBytes = 0;
+
+  /** Of a connection that has ended. */
+  add({ sentBytes, receivedBytes }: Traffic): void {
+    this.#sentBytes += sentBytes;
+    this.#receivedBytes += receivedBytes;
+  }
+
+  with(present: readonly { readonly statistics: Traffic }[]): Traffic {
+    let sentBytes = this.#sentBytes;
+    let receivedBytes = this.#receivedBytes;
+    for (const { statistics } of present) {
+      sentBytes += statistics.sentBytes;
+      receivedBytes += statistics.receivedBytes;
+    }
+    return { sentBytes, receivedBytes };
+  }
+}

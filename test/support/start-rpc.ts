@@ -7,13 +7,19 @@ import {
   createGrpcTransport,
   createGrpcWebTransport,
 } from "@connectrpc/connect-node";
+import { Random } from "../../scripts/model/random.ts";
 import { systemClock } from "../../src/base/clock.ts";
 import { Secret } from "../../src/base/secret.ts";
+import { Formation } from "../../src/identity/formation.ts";
+import { parseNodeName } from "../../src/identity/peer.ts";
 import { PeatSidecar } from "../../src/rpc/gen/peat/sidecar/v1/sidecar_pb.ts";
 import type { ListenAddress } from "../../src/rpc/listen-address.ts";
 import { RpcServer, type RpcServerOptions } from "../../src/rpc/server.ts";
 import { type RpcParts, RpcServices } from "../../src/rpc/services.ts";
 import type { Store } from "../../src/store/store.ts";
+import { Coordinator } from "../../src/sync/coordinator.ts";
+import { ALPN_NATIVE } from "../../src/wire/hello.ts";
+import { type MemoryEndpoint, MemoryNet } from "./memory-network.ts";
 import { openMemoryStore } from "./memory-store.ts";
 import { tempFolder } from "./temp-folder.ts";
 
@@ -28,10 +34,21 @@ export interface ClientOptions {
   readonly headers?: Readonly<Record<string, string>>;
 }
 
+const FORMATION_SECRET = new Secret(new Uint8Array(32).fill(7));
+
+/** A network for several nodes. */
+export function newNet(): MemoryNet {
+  return new MemoryNet({ clock: systemClock, random: new Random(1), path: { latencyMs: 1 } });
+}
+
 export interface RpcWorld extends AsyncDisposable {
   readonly server: RpcServer;
   readonly store: Store;
   readonly services: RpcServices;
+  readonly coordinator: Coordinator;
+  /** Of the node: its id, and `ip:port` where peers find it. */
+  readonly peerId: string;
+  readonly peerAddress: string;
   /** Of the listener with that number. */
   address(index?: number): ListenAddress;
   /** `http://…`; of a unix socket with a host of no meaning. */
@@ -51,7 +68,11 @@ export interface RpcWorld extends AsyncDisposable {
 export type RpcWorldOptions = Partial<Omit<RpcServerOptions, "access" | "services">> & {
   readonly access?: Partial<RpcServerOptions["access"]>;
   readonly store?: Store;
-  readonly parts?: Partial<RpcParts>;
+  readonly parts?: Partial<Pick<RpcParts, "isReady">>;
+  /** The network that the node is on; one of its own by default. */
+  readonly net?: MemoryNet;
+  /** The node's name, `node-1` to `node-254`; that is also its address. */
+  readonly number?: number;
   /** A unix socket in a folder of its own instead of a TCP port. */
   readonly isUnix?: boolean;
 };
@@ -69,8 +90,17 @@ export async function startRpc(options: RpcWorldOptions = {}): Promise<RpcWorld>
   const store = options.store ?? openMemoryStore();
   const unix = { kind: "unix", path: folder.file("rpc.sock") } as const;
   const tcp = { kind: "tcp", host: "127.0.0.1", port: 0 } as const;
-  const { isUnix = false, parts, access, ...given } = options;
-  const services = new RpcServices({ store, clock: systemClock, isReady: () => true, ...parts });
+  const { isUnix = false, parts, access, net = newNet(), number = 1, ...given } = options;
+  const node = startNode(store, net, number);
+  const services = new RpcServices({
+    store,
+    clock: systemClock,
+    isReady: () => true,
+    nodeName: node.nodeName,
+    endpointId: node.endpoint.id,
+    sync: node.coordinator,
+    ...parts,
+  });
   const server = await RpcServer.open({
     clock: systemClock,
     listen: [isUnix ? unix : tcp],
@@ -96,6 +126,9 @@ export async function startRpc(options: RpcWorldOptions = {}): Promise<RpcWorld>
     server,
     store,
     services,
+    coordinator: node.coordinator,
+    peerId: node.endpoint.id,
+    peerAddress: net.addressOf(node.endpoint.id),
     address,
     url,
     clientOf,
@@ -104,10 +137,38 @@ export async function startRpc(options: RpcWorldOptions = {}): Promise<RpcWorld>
     connect: (index) => connected(socketTo(address(index))),
     [Symbol.asyncDispose]: async () => {
       await server.close();
+      await node.coordinator.close();
+      await node.endpoint.close();
       if (options.store === undefined) store.close();
       folder[Symbol.dispose]();
     },
   };
+}
+
+function startNode(store: Store, net: MemoryNet, number: number) {
+  const formation = new Formation([FORMATION_SECRET]);
+  const nodeName = parseNodeName(`node-${number}`);
+  const [own] = formation.endpointIds(nodeName);
+  if (own === undefined) throw new Error("a formation has a secret");
+  const endpoint: MemoryEndpoint = net.open({
+    id: own.id,
+    address: `10.0.0.${number}:11204`,
+    alpns: [ALPN_NATIVE],
+  });
+  const coordinator = new Coordinator({
+    onBug: (error) => {
+      throw error;
+    },
+    network: endpoint,
+    store,
+    clock: systemClock,
+    formation,
+    nodeName,
+    version: "test",
+    random: Math.random,
+  });
+  coordinator.start();
+  return { coordinator, endpoint, nodeName };
 }
 
 function socketTo(address: ListenAddress): Socket {
