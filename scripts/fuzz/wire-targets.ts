@@ -68,6 +68,7 @@ const NATIVE: readonly NativeMessage[] = [
     type: "states",
     serial: 7,
     more: true,
+    isEntrusted: true,
     entries: [
       { key: "tracks:1", hash: hash(1), bytes: payload },
       { key: "notes:ü", hash: hash(2), bytes: new Uint8Array() },

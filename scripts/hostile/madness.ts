@@ -46,6 +46,7 @@ function states(entries: readonly { key: string; bytes: Uint8Array }[]): NativeM
     type: "states",
     serial: 1,
     more: false,
+    isEntrusted: false,
     entries: entries.map(({ key, bytes }) => ({ key, bytes, hash: hashBytes(bytes) })),
   };
 }

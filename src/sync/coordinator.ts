@@ -19,6 +19,7 @@ import { Departures } from "./departures.ts";
 import type { GuestSession } from "./guest-session.ts";
 import { Guests, type SoughtKey } from "./guests.ts";
 import { PeerOrders } from "./peer-orders.ts";
+import { Relays } from "./relays.ts";
 import { Session } from "./session.ts";
 import { type Traffic, TrafficTotal } from "./statistics.ts";
 
@@ -55,6 +56,7 @@ export class Coordinator {
   readonly #hello: Hello;
   readonly #catchUp: CatchUp;
   readonly #claims: Claims;
+  readonly #relays: Relays;
   readonly #dialer: Dialer;
   readonly #acceptor: Acceptor;
   readonly #guests: Guests;
@@ -86,6 +88,7 @@ export class Coordinator {
     };
     this.#catchUp = new CatchUp(clock);
     this.#claims = new Claims(clock);
+    this.#relays = new Relays(clock);
     this.#acceptor = new Acceptor({ network, clock, arrived: (link) => this.#greet(link) });
     this.#collisions = new NameCollisions(clock);
     this.orders = new PeerOrders({
@@ -112,7 +115,7 @@ export class Coordinator {
     this.#guests = new Guests({
       ...options,
       sought: () => this.#dialer.sought(),
-      natives: () => this.sessions,
+      natives: () => this.sessions.map(({ carrier }) => carrier),
       connected: (guest, replaced) => this.#guestConnected(guest, replaced),
       disconnected: (guest, reason) => this.#guestDisconnected(guest, reason),
     });
@@ -269,10 +272,11 @@ export class Coordinator {
       this.#hasAgreed = true;
     };
     this.#admitted += 1;
-    const shared = { catchUp: this.#catchUp, claims: this.#claims };
+    const shared = { catchUp: this.#catchUp, claims: this.#claims, relays: this.#relays };
     const onDoubt = (silent: Session) => this.#dialBeside(silent);
     const session = new Session(member, { store, clock, onAgreed, ...shared, onDoubt, onBug });
     this.#sessions.set(session.name, session);
+    this.#relays.add(session.carrier);
     void session.ended.then((end) => this.#finish(session, end));
     this.#guests.outgrown(session.name);
     this.#scheduleNeighbours();
@@ -286,6 +290,8 @@ export class Coordinator {
   }
 
   #finish(session: Session, end: LinkEnd): void {
+    this.#relays.delete(session.carrier);
+    for (const other of this.#sessions.values()) other.carrier.otherEnded(session.carrier);
     if (this.#sessions.get(session.name) !== session) return;
     this.#sessions.delete(session.name);
     this.#traffic.add(session.statistics);
@@ -364,9 +370,12 @@ export class Coordinator {
   }
 
   /** Also what comes in a catch-up: others mostly catch up at the same time, and each would send it to each. */
-  #isToldByAuthor({ origin }: Committed, session: Session): boolean {
+  #isToldByAuthor({ key, origin }: Committed, session: Session): boolean {
+    if (this.#relays.isEntrusted(key, origin)) return false;
     const author = origin === undefined ? undefined : this.#sessions.get(origin as NodeName);
-    return author !== undefined && (author.isCatchingUp || author.neighbours.has(session.name));
+    return (
+      author !== undefined && (author.isCatchingUp || author.carrier.neighbours.has(session.name))
+    );
   }
 
   /** Documents that stay unequal, by key: they could not be joined, or can't be sent. */

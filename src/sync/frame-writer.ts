@@ -1,5 +1,5 @@
 // What goes to one peer, frame by frame: answers first, then states as far as the window allows.
-import type { Clock } from "../base/clock.ts";
+import { type Clock, sleep } from "../base/clock.ts";
 import type { ByteStream } from "../net/link.ts";
 import { encodeNative, encodeNativePacked, type NativeMessage } from "../wire/native.ts";
 import type { Outbox, OutboxItem } from "./outbox.ts";
@@ -8,6 +8,7 @@ import { Window } from "./window.ts";
 
 /** Answers that wait to be written; beyond this the peer reads too slowly to be worth keeping. */
 const CONTROL_BYTES_MAX = 4 * 1024 * 1024;
+const DRAIN_POLL_MS = 5;
 /** Answers of one write. */
 const CONTROL_WRITE_BYTES = 64 * 1024;
 /** A write that the transport does not take for so long ends the link. */
@@ -78,6 +79,16 @@ export class FrameWriter {
     this.#cancelGather?.();
   }
 
+  /** Resolves once nothing waits or is unacknowledged, or after `withinMs`. */
+  async drain(withinMs: number): Promise<void> {
+    const { clock, signal, outbox } = this.#context;
+    const until = clock.monotonic() + withinMs;
+    const isDone = () => outbox.isEmpty && this.window.inFlightBytes === 0;
+    while (!isDone() && !signal.aborted && clock.monotonic() < until) {
+      await sleep(clock, DRAIN_POLL_MS, signal);
+    }
+  }
+
   #nextBytes(): Uint8Array | undefined {
     const { outbox } = this.#context;
     this.#isTurnOfStates = !this.#isTurnOfStates && this.#control.length > 0;
@@ -126,15 +137,18 @@ export class FrameWriter {
     const { statistics } = this.#context;
     const serial = this.window.nextSerial();
     const message: NativeMessage =
-      item.kind === "states"
-        ? { type: "states", serial, more: item.more, entries: item.entries }
-        : { type: "chunk", serial, ...item.part };
+      item.kind === "states" ? statesOf(serial, item) : { type: "chunk", serial, ...item.part };
     const bytes = this.#bytesOf(message);
     statistics.sentFrames += 1;
     statistics.sentDocuments += item.kind === "states" ? item.entries.length : 0;
     this.window.sent(serial, bytes.length, statesBytesOf(item));
     return bytes;
   }
+}
+
+function statesOf(serial: number, item: Extract<OutboxItem, { kind: "states" }>): NativeMessage {
+  const { more, isEntrusted, entries } = item;
+  return { type: "states", serial, more, isEntrusted, entries };
 }
 
 function statesBytesOf(item: OutboxItem): number {

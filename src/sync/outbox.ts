@@ -8,6 +8,7 @@ import { type DocumentKey, splitKey } from "../store/document-key.ts";
 import type { Committed, Store } from "../store/store.ts";
 import { bucketsBelow, DEPTH, type Prefix } from "../store/sums.ts";
 import { STATE_BYTES_MAX, STATES_BYTES_TARGET, type StateEntry } from "../wire/native.ts";
+import { CARRIED_MS, type Carriage, type RelayPeer } from "./relays.ts";
 
 const log = getLog("peat_mesh::storage::automerge_sync");
 
@@ -19,6 +20,16 @@ interface Waiting {
   readonly delta: Uint8Array | undefined;
   /** Heads that the peer has told us, if it has the history. */
   readonly heads: readonly string[] | undefined;
+  /** The peer has asked for it. */
+  readonly isAsked: boolean;
+}
+
+/** A change that the peer probably gets from another one. */
+interface Held {
+  readonly hash: string;
+  readonly due: number;
+  /** Whose link carries it; undefined: its author's. */
+  readonly by: RelayPeer | undefined;
 }
 
 /** Part of a state that is too large for one frame. */
@@ -31,7 +42,13 @@ export interface ChunkPart {
 }
 
 export type OutboxItem =
-  | { readonly kind: "states"; readonly more: boolean; readonly entries: readonly StateEntry[] }
+  | {
+      readonly kind: "states";
+      readonly more: boolean;
+      /** Some of them are held back for other peers, who get them from this one. */
+      readonly isEntrusted: boolean;
+      readonly entries: readonly StateEntry[];
+    }
   | { readonly kind: "chunk"; readonly part: ChunkPart };
 
 /** A large state on its way; only the first few have their bytes in memory. */
@@ -40,6 +57,8 @@ interface Large {
   readonly heads: readonly string[] | undefined;
   sending: { readonly hash: string; readonly bytes: Uint8Array; offset: number } | undefined;
 }
+
+const NOTHING_KNOWN = { delta: undefined, heads: undefined, isAsked: false } as const;
 
 /** Bytes of changes that are kept for a slow peer; beyond it only their keys are. */
 const DELTA_BYTES_MAX = 4 * 1024 * 1024;
@@ -63,7 +82,8 @@ export class Outbox {
     { length: PRIORITY_CLASSES },
     () => new Map<DocumentKey, Waiting>(),
   );
-  readonly #held = new Map<DocumentKey, { hash: string; due: number }>();
+  readonly #carriage: (key: DocumentKey, hash: string) => Carriage;
+  readonly #held = new Map<DocumentKey, Held>();
   readonly #large: Large[] = [];
   readonly #stuck = new Map<DocumentKey, string>();
   #bulkKeys: DocumentKey[] = [];
@@ -73,10 +93,17 @@ export class Outbox {
   #order = 0;
   #turn = 0;
   #isForgetful = false;
+  #isEntrusting = false;
 
-  constructor(store: Store, clock: Clock) {
+  /** `carriage` is asked when a change's turn has come; what was asked for is always sent. */
+  constructor(
+    store: Store,
+    clock: Clock,
+    carriage: (key: DocumentKey, hash: string) => Carriage = () => ({ kind: "alone" }),
+  ) {
     this.#store = store;
     this.#clock = clock;
+    this.#carriage = carriage;
   }
 
   /** Documents that wait to be sent, as far as they are known one by one. */
@@ -115,17 +142,18 @@ export class Outbox {
         hash,
         delta: this.#afford(delta),
         heads: undefined,
+        isAsked: false,
       });
       return;
     }
     // A second change of a waiting document: its state is read when it is sent, once for both.
-    this.#put(key, { order: before.order, hash, delta: undefined, heads: before.heads });
+    this.#put(key, { ...before, hash, delta: undefined });
   }
 
   /** The state of a document for a peer that lacks it, or has only `heads` of its history. */
   pushState(key: DocumentKey, heads?: readonly string[]): void {
     const order = this.#waiting(key)?.order ?? this.#nextOrder();
-    this.#put(key, { order, hash: "", delta: undefined, heads });
+    this.#put(key, { order, hash: "", delta: undefined, heads, isAsked: true });
   }
 
   /** Catch-up: documents of which the peer has nothing. They go when nothing else does. */
@@ -152,8 +180,22 @@ export class Outbox {
     if (this.#waiting(key) !== undefined) this.push(change);
     else if (this.#held.size >= WAITING_MAX) this.#isForgetful = true;
     else {
+      this.#hold(key, { hash, due: this.#clock.monotonic() + HOLD_MS, by: undefined });
+    }
+  }
+
+  /** In order of time: what is due later is found later. */
+  #hold(key: DocumentKey, held: Held): void {
+    this.#held.delete(key);
+    this.#held.set(key, held);
+  }
+
+  /** The link that carried them is over: held changes are sent after all. */
+  carrierEnded(peer: RelayPeer): void {
+    for (const [key, { hash, by }] of this.#held) {
+      if (by !== peer) continue;
       this.#held.delete(key);
-      this.#held.set(key, { hash, due: this.#clock.monotonic() + HOLD_MS });
+      this.#put(key, { order: this.#nextOrder(), hash, ...NOTHING_KNOWN });
     }
   }
 
@@ -161,6 +203,10 @@ export class Outbox {
   has(key: DocumentKey, hash: string): void {
     if (this.#held.get(key)?.hash === hash) this.#held.delete(key);
     if (this.#waiting(key)?.hash === hash) this.#drop(key);
+  }
+
+  forgetHeld(): void {
+    this.#held.clear();
   }
 
   get hasHeld(): boolean {
@@ -171,9 +217,8 @@ export class Outbox {
   takeDue(): { key: DocumentKey; hash: string }[] {
     const now = this.#clock.monotonic();
     const due: { key: DocumentKey; hash: string }[] = [];
-    // Insertion order is order of time: the first that is not due ends the search.
     for (const [key, { hash, due: at }] of this.#held) {
-      if (at > now) break;
+      if (at > now) continue;
       this.#held.delete(key);
       due.push({ key, hash });
     }
@@ -187,6 +232,7 @@ export class Outbox {
     const chunk = this.#turn % 2 === 0 ? this.#takeChunk(bytesMax) : undefined;
     if (chunk !== undefined) return { kind: "chunk", part: chunk };
     const entries: StateEntry[] = [];
+    this.#isEntrusting = false;
     let bytes = 0;
     while (bytes < bytesMax && entries.length < ENTRIES_PER_FRAME) {
       const entry = this.#takeState(bytesMax);
@@ -194,7 +240,9 @@ export class Outbox {
       entries.push(entry);
       bytes += entry.bytes.length + entry.key.length + 22;
     }
-    if (entries.length > 0) return { kind: "states", more: !this.isEmpty, entries };
+    if (entries.length > 0) {
+      return { kind: "states", more: !this.isEmpty, isEntrusted: this.#isEntrusting, entries };
+    }
     const part = this.#takeChunk(bytesMax);
     return part === undefined ? undefined : { kind: "chunk", part };
   }
@@ -258,12 +306,20 @@ export class Outbox {
     while (true) {
       const next = this.#takeLive() ?? this.#takeBulk();
       if (next === undefined) return undefined;
-      const { key, hash, delta, heads } = next;
+      const { key, hash, delta, heads, isAsked } = next;
       const state = delta === undefined ? this.#store.stateFor(key, heads) : { hash, bytes: delta };
-      if (state === undefined) continue;
+      if (state === undefined || (!isAsked && this.#isHeldBack(key, state.hash))) continue;
       if (state.bytes.length <= bytesMax) return { key, ...state };
       this.#putLarge(key, heads);
     }
+  }
+
+  #isHeldBack(key: DocumentKey, hash: string): boolean {
+    const carriage = this.#carriage(key, hash);
+    if (carriage.kind === "entrusted") this.#isEntrusting = true;
+    if (carriage.kind !== "held" || this.#held.size >= WAITING_MAX) return false;
+    this.#hold(key, { hash, due: this.#clock.monotonic() + CARRIED_MS, by: carriage.by });
+    return true;
   }
 
   #takeLive(): (Waiting & { key: DocumentKey }) | undefined {
@@ -284,7 +340,8 @@ export class Outbox {
     while (this.#hasBulk() && this.#large.length < LARGE_FOUND_MAX) {
       if (this.#bulkKeys.length === 0) this.#expandBucket();
       const key = this.#bulkKeys.pop();
-      if (key !== undefined) return { key, hash: "", delta: undefined, heads: undefined };
+      if (key === undefined) continue;
+      return { key, hash: "", delta: undefined, heads: undefined, isAsked: false };
     }
     return undefined;
   }

@@ -1,5 +1,6 @@
 // Asking a peer whether it still answers on this link: a ping, and how long to wait for its pong.
 import { type Clock, sleep } from "../base/clock.ts";
+import type { LinkPath } from "../net/link.ts";
 
 /** Bounds of the wait, which is five round trips, and the wait where nobody knows how long they are. */
 const WAIT_MS_MIN = 300;
@@ -15,10 +16,10 @@ export class Probes {
     this.#clock = clock;
   }
 
-  /** True if a pong comes in time; false otherwise, or when `signal` aborts. */
+  /** True if a pong comes in the time that the longest of the paths takes for a few round trips; false otherwise, or when `signal` aborts. */
   async ask(
     send: (nonce: number) => void,
-    rttMs: number | undefined,
+    paths: readonly LinkPath[],
     signal: AbortSignal,
   ): Promise<boolean> {
     this.#nonce = (this.#nonce + 1) >>> 0;
@@ -27,7 +28,8 @@ export class Probes {
       this.#waiting.set(nonce, () => resolve(true));
     });
     send(nonce);
-    const waitMs = rttMs === undefined ? WAIT_MS_UNKNOWN : clamp(5 * rttMs);
+    const roundTrips = paths.flatMap(({ rttMs }) => rttMs ?? []);
+    const waitMs = roundTrips.length === 0 ? WAIT_MS_UNKNOWN : clamp(5 * Math.max(...roundTrips));
     const late = sleep(this.#clock, waitMs, signal).then(() => false);
     const result = await Promise.race([answered, late]);
     this.#waiting.delete(nonce);

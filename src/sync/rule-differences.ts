@@ -47,6 +47,10 @@ export class RuleDifferences {
     return this.#compared;
   }
 
+  get isAllCompared(): boolean {
+    return this.#compared !== undefined && this.#collections.length === 0;
+  }
+
   get collections(): readonly string[] {
     return this.#collections;
   }

@@ -1,5 +1,5 @@
 // One peer of the native dialect: reads frames, joins what comes, sends what the peer lacks.
-import { type Clock, sleep } from "../base/clock.ts";
+import type { Clock } from "../base/clock.ts";
 import { Fault } from "../base/faults.ts";
 import { getLog } from "../base/log.ts";
 import type { NodeName } from "../identity/peer.ts";
@@ -12,6 +12,7 @@ import { FEATURE_PACKED } from "../wire/packed.ts";
 import { Acquaintance } from "./acquaintance.ts";
 import { Agreement } from "./agreement.ts";
 import { Assemblies } from "./assembly.ts";
+import { Carrier } from "./carrier.ts";
 import type { CatchUp } from "./catch-up.ts";
 import type { Claims } from "./claims.ts";
 import { Comparison } from "./comparison.ts";
@@ -23,6 +24,7 @@ import { Nap } from "./nap.ts";
 import { Outbox } from "./outbox.ts";
 import { Probes } from "./probe.ts";
 import { type Claim, compareMessages, rootSums } from "./reconcile.ts";
+import type { Relays } from "./relays.ts";
 import { RuleDifferences, rulesOf } from "./rule-differences.ts";
 import { newStatistics, type SessionStatistics } from "./statistics.ts";
 
@@ -30,7 +32,6 @@ const log = getLog("peat_mesh::storage::automerge_sync");
 
 const PEER_FAULTS: readonly string[] = ["wire_invalid", "invalid_argument"];
 const STREAM_END_MS = 1_000;
-const DRAIN_POLL_MS = 5;
 /** How long more is waited for, after a peer has said that more follows. */
 const RECEIVING_MS = 5_000;
 /** Held changes that are named one by one; more of them are settled by sums. */
@@ -44,6 +45,7 @@ export interface SessionContext {
   /** Shared by all sessions of the node. */
   readonly catchUp: CatchUp;
   readonly claims: Claims;
+  readonly relays: Relays;
   /** Called when the path to the peer seems dead. */
   readonly onDoubt: (session: Session) => void;
   /** Something that can't happen has: the process has to end. */
@@ -54,6 +56,8 @@ export class Session {
   readonly member: Member;
   readonly name: NodeName;
   readonly statistics: SessionStatistics;
+  /** Its link, beside those of the other sessions. */
+  readonly carrier: Carrier;
   /** Resolves when the link is down and nothing of the session goes on. */
   readonly ended: Promise<LinkEnd>;
   readonly #store: Store;
@@ -65,7 +69,6 @@ export class Session {
   readonly #probes: Probes;
   readonly #abort = new AbortController();
   readonly #intake: Intake;
-  #neighbours: ReadonlySet<string> = new Set();
   #isCatchingUp = false;
   readonly #agreement: Agreement;
   readonly #acquaintance: Acquaintance;
@@ -81,7 +84,18 @@ export class Session {
     this.#store = context.store;
     this.#clock = context.clock;
     this.#context = context;
-    this.#outbox = new Outbox(context.store, context.clock);
+    this.carrier = new Carrier({
+      name: this.name,
+      relays: context.relays,
+      clock: context.clock,
+      link: member.link,
+      outbox: () => this.#outbox,
+      window: () => this.#writer.window,
+      wake: () => this.#writer.wake(),
+      isAllCompared: () => this.#rules.isAllCompared,
+      isReceiving: () => this.isCatchingUp || this.#intake.isBusy,
+    });
+    this.#outbox = new Outbox(context.store, context.clock, this.carrier.carriage);
     this.#acquaintance = new Acquaintance(context.store, this.name);
     this.#rules = new RuleDifferences(context.store, {
       peerName: this.name,
@@ -127,10 +141,11 @@ export class Session {
       outbox: this.#outbox,
       agreement: this.#agreement,
       claim: this.#claim,
-      isBusy: () => this.#isBusy,
+      isBusy: () => this.carrier.isBusy,
       reply: (messages) => this.#reply(messages),
       agreed: () => {
         this.#acquaintance.agreed(clock.now());
+        this.carrier.agreed();
         context.onAgreed(this);
       },
     });
@@ -139,11 +154,6 @@ export class Session {
 
   get link() {
     return this.member.link;
-  }
-
-  /** Names of the peers that this peer is connected to, as it last said. */
-  get neighbours(): ReadonlySet<string> {
-    return this.#neighbours;
   }
 
   get queueDepth(): number {
@@ -186,12 +196,6 @@ export class Session {
     this.#writer.send({ type: "neighbours", names });
   }
 
-  /** What is on its way would be found to differ, and sent again. */
-  get #isBusy(): boolean {
-    const isSending = !this.#outbox.isEmpty || this.#writer.window.inFlightBytes > 0;
-    return this.isCatchingUp || isSending || this.#intake.isBusy;
-  }
-
   /** The peer sends much, and has said that more follows. */
   get isCatchingUp(): boolean {
     return this.#isCatchingUp && this.#agreement.quietMs < RECEIVING_MS;
@@ -208,18 +212,13 @@ export class Session {
 
   /** Whether the peer answers on this link, in the time that this or `other` takes for a few round trips. */
   probe(other?: Link): Promise<boolean> {
-    const roundTrips = [this.link, other].flatMap((link) => link?.path().rttMs ?? []);
-    const rttMs = roundTrips.length === 0 ? undefined : Math.max(...roundTrips);
-    return this.#probes.ask(this.#ping, rttMs, this.#abort.signal);
+    const paths = [this.link, other ?? this.link].map((link) => link.path());
+    return this.#probes.ask(this.#ping, paths, this.#abort.signal);
   }
 
   /** Resolves once the peer has acknowledged all that it is to have, or after `withinMs`. */
-  async drain(withinMs: number): Promise<void> {
-    const until = this.#clock.monotonic() + withinMs;
-    const isDone = () => this.#outbox.isEmpty && this.#writer.window.inFlightBytes === 0;
-    while (!isDone() && !this.#abort.signal.aborted && this.#clock.monotonic() < until) {
-      await sleep(this.#clock, DRAIN_POLL_MS, this.#abort.signal);
-    }
+  drain(withinMs: number): Promise<void> {
+    return this.#writer.drain(withinMs);
   }
 
   close({ code, reason }: { code: number; reason: string }): void {
@@ -279,7 +278,7 @@ export class Session {
     this.#streamEnded();
   }
 
-  /** Runs what no peer should be able to break: what it throws besides Faults is our own mistake. */
+  /** What it throws besides Faults is our own mistake: no peer should be able to break it. */
   #guard(run: () => void): void {
     try {
       run();
@@ -300,7 +299,7 @@ export class Session {
         this.#isCatchingUp = message.more;
         if (message.more) this.#agreement.advanced();
         else this.#agreement.received();
-        this.#takeIn(message.entries, message.serial);
+        this.#takeIn(message.entries, message.serial, message.isEntrusted);
         return;
       case "chunk": {
         const whole = this.#assemblies.add({ ...message, key: message.key as DocumentKey });
@@ -319,7 +318,7 @@ export class Session {
         this.#comparison.receive(message);
         return;
       case "neighbours":
-        this.#neighbours = new Set(message.names);
+        this.carrier.neighbours = new Set(message.names);
         return;
       case "ping":
         this.#writer.send({ type: "pong", nonce: message.nonce });
@@ -349,11 +348,15 @@ export class Session {
   #takeIn(
     entries: readonly { key: string; hash: string; bytes: Uint8Array }[],
     serial: number,
+    isEntrusted = false,
   ): void {
+    const keys = isEntrusted ? entries.map(({ key }) => key as DocumentKey) : [];
+    const release = this.#context.relays.entrust(this.name, keys);
     this.statistics.receivedDocuments += entries.length;
     this.#nap.stir();
     // In order: an acknowledgement speaks for everything before it.
     this.#taken = Promise.all([this.#taken, this.#intake.take(entries)]).then(() => {
+      release();
       this.#writer.send({ type: "ack", serial });
     });
   }
@@ -381,11 +384,11 @@ export class Session {
       if (this.isAgreed) this.#acquaintance.agreed(this.#clock.now());
       if (this.#acquaintance.isOutdated) this.#introduce();
       const due = this.#outbox.takeDue().map(({ key, hash }) => ({ key, hash, heads: [] }));
-      // Sums say of many documents what naming each would say at length.
-      const isMany = due.length > NAMED_MAX;
-      if (isMany) this.#agreement.again();
+      // Sums say of many documents what naming each would say at length, and a slow link has no room for that.
+      const isLong = due.length > NAMED_MAX || (due.length > 0 && this.carrier.isSlow);
+      if (isLong) this.#agreement.again();
       else this.#reply(compareMessages(due));
-      const isDue = this.#agreement.isDue(this.#isBusy);
+      const isDue = this.#agreement.isDue(this.carrier.isBusy);
       if (isDue || this.#outbox.takeForgetful()) this.reconcile();
     }
     this.#agreement.end();

@@ -17,7 +17,7 @@
 //   0x2d orphans     u16 n || n x (key || hash[16]): yours that I neither have nor remember as deleted
 //   0x2e rules       u16 n || n x (collection || rules): texts, see store/collection-policies.ts
 //
-//   key, name = u16 length || UTF-8.  flags bit 0: more of a catch-up follows.
+//   key, name = u16 length || UTF-8.  flags bit 0: more of a catch-up follows; bit 1: pass them on at once.
 //   Frames of other types are skipped: later versions may add some.
 import { ByteReader, ByteWriter, fromHex, toHex } from "../base/bytes.ts";
 import { Fault } from "../base/faults.ts";
@@ -32,6 +32,10 @@ export const NATIVE_PAYLOAD_BYTES_MAX = 1024 * 1024;
 export const STATE_BYTES_MAX = 32 * 1024 * 1024;
 /** Hash of "I have none". */
 export const NO_HASH = "0".repeat(32);
+
+/** Flags of states. */
+const MORE = 1;
+const ENTRUSTED = 2;
 
 const ENTRIES_MAX = 0xffff;
 const HEADS_MAX = 30_000;
@@ -74,6 +78,8 @@ export type NativeMessage =
       readonly type: "states";
       readonly serial: number;
       readonly more: boolean;
+      /** Others wait for the receiver to pass them on: they were sent to nobody else. */
+      readonly isEntrusted: boolean;
       readonly entries: readonly StateEntry[];
     }
   | {
@@ -143,7 +149,7 @@ function writePayload(writer: ByteWriter, message: NativeMessage): void {
     case "states":
       writer
         .u32(message.serial)
-        .u8(message.more ? 1 : 0)
+        .u8((message.more ? MORE : 0) | (message.isEntrusted ? ENTRUSTED : 0))
         .u16(message.entries.length);
       for (const { key, hash, bytes } of message.entries) {
         writer.text16(key).bytes(fromHex(hash)).bytes32(bytes);
@@ -248,13 +254,14 @@ function readLeaf(reader: ByteReader): LeafEntry {
 const READERS: Record<number, (reader: ByteReader) => NativeMessage> = {
   [TYPES.states]: (reader) => {
     const serial = reader.u32();
-    const more = (reader.u8() & 1) === 1;
+    const flags = reader.u8();
     const entries = readList(reader, reader.u16(), 22, (r) => ({
       key: r.text16(),
       hash: hash16(r),
       bytes: r.bytes32(STATE_BYTES_MAX),
     }));
-    return { type: "states", serial, more, entries };
+    const [more, isEntrusted] = [(flags & MORE) !== 0, (flags & ENTRUSTED) !== 0];
+    return { type: "states", serial, more, isEntrusted, entries };
   },
   [TYPES.chunk]: (reader) => ({
     type: "chunk",

@@ -53,8 +53,8 @@ class Side {
     if (item?.kind === "chunk")
       frames.push(encodeNative({ type: "chunk", serial: 0, ...item.part }));
     if (item?.kind === "states") {
-      const { more, entries } = item;
-      frames.push(encodeNative({ type: "states", serial: 0, more, entries }));
+      const { kind: type, ...states } = item;
+      frames.push(encodeNative({ type, serial: 0, ...states }));
     }
     return frames;
   }

@@ -146,7 +146,7 @@ test("a state is acknowledged once it is committed, and not before", async () =>
   it.read();
   using source = openMemorySource();
   const entry = await source.state("tracks:1", { n: 1 });
-  await it.send({ type: "states", serial: 9, more: false, entries: [entry] });
+  await it.send({ type: "states", serial: 9, more: false, isEntrusted: false, entries: [entry] });
   await it.clock.advance(50);
   expect(it.of("ack")).toEqual([{ type: "ack", serial: 9 }]);
   expect(read(it.store, "tracks:1")).toBe('{"n":1}');
@@ -158,8 +158,14 @@ test("a document that is no state is refused by itself: the others of its frame 
   using source = openMemorySource();
   const good = await source.state("tracks:good", { n: 1 });
   const bad = { key: "tracks:bad", hash: NO_HASH, bytes: Uint8Array.of(9, 9, 9) };
-  await it.send({ type: "states", serial: 1, more: false, entries: [bad, good] });
-  await it.send({ type: "states", serial: 2, more: false, entries: [bad] });
+  await it.send({
+    type: "states",
+    serial: 1,
+    more: false,
+    isEntrusted: false,
+    entries: [bad, good],
+  });
+  await it.send({ type: "states", serial: 2, more: false, isEntrusted: false, entries: [bad] });
   await it.clock.advance(50);
   expect(read(it.store, "tracks:good")).toBe('{"n":1}');
   expect(it.of("ack").at(-1)).toEqual({ type: "ack", serial: 2 });
@@ -167,7 +173,7 @@ test("a document that is no state is refused by itself: the others of its frame 
   expect(it.log.with("WARN", "Document of a peer refused", "doc_key=tracks:bad").length).toBe(1);
   // Healed by a good one.
   const healed = await source.state("tracks:bad", { n: 2 });
-  await it.send({ type: "states", serial: 3, more: false, entries: [healed] });
+  await it.send({ type: "states", serial: 3, more: false, isEntrusted: false, entries: [healed] });
   await it.clock.advance(50);
   expect(it.coordinator.stuck().size).toBe(0);
 });

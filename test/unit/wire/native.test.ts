@@ -22,6 +22,7 @@ const samples: readonly NativeMessage[] = [
     type: "states",
     serial: 7,
     more: true,
+    isEntrusted: true,
     entries: [
       { key: "tracks:a", hash, bytes: Uint8Array.of(1, 2, 3) },
       { key: "tracks:ü", hash: NO_HASH, bytes: new Uint8Array() },
@@ -88,6 +89,7 @@ const messages: fc.Arbitrary<NativeMessage> = fc.oneof(
     type: is("states"),
     serial: u32,
     more: fc.boolean(),
+    isEntrusted: fc.boolean(),
     entries: listOf(fc.record({ key: text, hash: hex(16), bytes })),
   }),
   fc.record({

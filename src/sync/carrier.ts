@@ -1,0 +1,86 @@
+// What one session's link is like as one of several by which changes may go: how long, how full, and to whose peer.
+import type { Clock } from "../base/clock.ts";
+import type { NodeName } from "../identity/peer.ts";
+import type { Link } from "../net/link.ts";
+import type { DocumentKey } from "../store/document-key.ts";
+import type { Outbox } from "./outbox.ts";
+import type { Carriage, RelayPeer, Relays } from "./relays.ts";
+import type { Window } from "./window.ts";
+
+/** A path with such a round trip is a slow one; asked so often. */
+const SLOW_MS = 150;
+const LOOK_MS = 100;
+/** With so much on its way, or so many documents waiting, one more would be late. */
+const LADEN_BYTES = 2 * 1024;
+const LADEN_DOCUMENTS = 8;
+
+export interface CarrierContext {
+  readonly name: NodeName;
+  readonly relays: Relays;
+  readonly clock: Clock;
+  readonly link: Pick<Link, "path">;
+  readonly outbox: () => Outbox;
+  readonly window: () => Window;
+  /** The outbox has something. */
+  readonly wake: () => void;
+  /** Whether sums find whatever this link leaves out. */
+  readonly isAllCompared: () => boolean;
+  /** Whether anything comes from the peer. */
+  readonly isReceiving: () => boolean;
+}
+
+export class Carrier implements RelayPeer {
+  readonly name: NodeName;
+  /** As it last told. */
+  neighbours: ReadonlySet<string> = new Set();
+  readonly #context: CarrierContext;
+  #isSlow = false;
+  #lookedAt = Number.NEGATIVE_INFINITY;
+
+  constructor(context: CarrierContext) {
+    this.#context = context;
+    this.name = context.name;
+  }
+
+  /** How a change goes by this link, now that its turn has come. */
+  readonly carriage = (key: DocumentKey, hash: string): Carriage =>
+    this.#context.relays.carriage(this, key, hash);
+
+  /** What is on its way, by this link or another slow one, would be found to differ, and sent again. */
+  get isBusy(): boolean {
+    return this.isMoving || this.#context.relays.isMovingElsewhere(this);
+  }
+
+  /** A long path, on which a change may be left to another one: sums will tell whether it arrived. */
+  get isSlow(): boolean {
+    const { clock, link, isAllCompared } = this.#context;
+    const now = clock.monotonic();
+    if (now - this.#lookedAt >= LOOK_MS) {
+      this.#lookedAt = now;
+      this.#isSlow = (link.path().rttMs ?? 0) >= SLOW_MS;
+    }
+    return this.#isSlow && isAllCompared();
+  }
+
+  /** Another peer is gone: what it was to pass on to this one is sent after all. */
+  otherEnded(other: RelayPeer): void {
+    this.#context.outbox().carrierEnded(other);
+    this.#context.wake();
+  }
+
+  /** The peer has all that we have: whatever was held back for it has reached it. */
+  agreed(): void {
+    const { outbox, isAllCompared } = this.#context;
+    if (isAllCompared()) outbox().forgetHeld();
+  }
+
+  get isLaden(): boolean {
+    const { outbox, window } = this.#context;
+    return window().inFlightBytes >= LADEN_BYTES || outbox().depth >= LADEN_DOCUMENTS;
+  }
+
+  get isMoving(): boolean {
+    const { outbox, window, isReceiving } = this.#context;
+    return !outbox().isEmpty || window().inFlightBytes > 0 || isReceiving();
+  }
+}
