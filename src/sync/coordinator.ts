@@ -21,6 +21,7 @@ import { Guests, type SoughtKey } from "./guests.ts";
 import { PeerOrders } from "./peer-orders.ts";
 import { Relays } from "./relays.ts";
 import { Session } from "./session.ts";
+import { spread } from "./spread.ts";
 import { type Traffic, TrafficTotal } from "./statistics.ts";
 
 const connectorLog = getLog("peat_mesh::peer_connector");
@@ -355,27 +356,10 @@ export class Coordinator {
     });
   }
 
-  /** A commit goes to every peer that is not known to have it; later where its author is connected too. */
   #spread(committed: readonly Committed[]): void {
+    const { nodeName } = this.#options;
     this.#guests.spread(committed);
-    for (const session of this.#sessions.values()) {
-      const now: Committed[] = [];
-      for (const change of committed) {
-        if (change.origin === session.name) continue;
-        if (this.#isToldByAuthor(change, session)) session.hold(change);
-        else now.push(change);
-      }
-      if (now.length > 0) session.push(now);
-    }
-  }
-
-  /** Also what comes in a catch-up: others mostly catch up at the same time, and each would send it to each. */
-  #isToldByAuthor({ key, origin }: Committed, session: Session): boolean {
-    if (this.#relays.isEntrusted(key, origin)) return false;
-    const author = origin === undefined ? undefined : this.#sessions.get(origin as NodeName);
-    return (
-      author !== undefined && (author.isCatchingUp || author.carrier.neighbours.has(session.name))
-    );
+    spread(committed, { nodeName, sessions: this.#sessions, relays: this.#relays });
   }
 
   /** Documents that stay unequal, by key: they could not be joined, or can't be sent. */

@@ -186,9 +186,9 @@ export class Session {
     this.#writer.wake();
   }
 
-  /** Sends the change later, and only if the peer has not heard it from its author by then. */
-  hold(change: Committed): void {
-    this.#outbox.hold(change);
+  /** Sends it later, if the peer has not heard it from its author by then. Undefined: others do so, sums are enough. */
+  hold(change: Committed | undefined): void {
+    if (change !== undefined) this.#outbox.hold(change);
     this.#nap.stir();
   }
 
