@@ -16,6 +16,12 @@ export interface Peer {
   readonly received_bytes?: number;
 }
 
+export interface ReadinessCheck {
+  readonly name: string;
+  readonly ready: boolean;
+  readonly message: string | null;
+}
+
 export type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
 export type Document = { [key: string]: Json };
 
@@ -95,6 +101,16 @@ export class BrokerApi {
       return response.ok;
     } catch {
       return false; // Not listening yet; the caller's deadline decides how long that is fine.
+    }
+  }
+
+  /** What readiness waits for or tells of; undefined while nobody listens. */
+  async checks(): Promise<readonly ReadinessCheck[] | undefined> {
+    try {
+      const response = await this.#fetch(`${this.url}/api/v1/ready`);
+      return ((await response.json()) as { checks: ReadinessCheck[] }).checks;
+    } catch {
+      return undefined;
     }
   }
 

@@ -8,28 +8,13 @@ import { KubernetesClient } from "../../src/discovery/kubernetes-client.ts";
 import { RequestFailure, type SliceApi } from "../../src/discovery/kubernetes-watch.ts";
 import { ControlPlane, controlPlaneMissing } from "../support/cluster/control-plane.ts";
 import { FoundPeers } from "../support/kubernetes/found-peers.ts";
+import { grantDiscovery } from "../support/kubernetes/rights.ts";
 import { SliceWriter } from "../support/kubernetes/slice-writer.ts";
 import { tempFolder } from "../support/temp-folder.ts";
 
 const missing = await controlPlaneMissing();
 const PLANE_LIMIT_MS = 240_000;
 const TEST_LIMIT_MS = 180_000;
-
-/** What the chart gives its service account, and no more. */
-function grant(plane: ControlPlane, account: string): void {
-  const apiVersion = "rbac.authorization.k8s.io/v1";
-  const rules = [
-    { apiGroups: ["discovery.k8s.io"], resources: ["endpointslices"], verbs: ["list", "watch"] },
-  ];
-  plane.apply({ apiVersion, kind: "Role", metadata: { name: account }, rules });
-  plane.apply({
-    apiVersion,
-    kind: "RoleBinding",
-    metadata: { name: account },
-    roleRef: { apiGroup: "rbac.authorization.k8s.io", kind: "Role", name: account },
-    subjects: [{ kind: "ServiceAccount", name: account, namespace: "default" }],
-  });
-}
 
 /** Lets the store forget every version but the newest. */
 async function compact({ etcdUrl }: ControlPlane): Promise<void> {
@@ -64,7 +49,7 @@ describe.skipIf(missing !== undefined)(
       plane = await ControlPlane.start({ controllers: false });
       slices = new SliceWriter(plane);
       plane.kubectl("create", "serviceaccount", "peat-mesh");
-      grant(plane, "peat-mesh");
+      grantDiscovery(plane, "peat-mesh");
       kubeconfig = plane.writeTokenKubeconfig("peat-mesh", plane.token("peat-mesh"));
     }, PLANE_LIMIT_MS);
     afterAll(async () => {
@@ -157,7 +142,7 @@ describe.skipIf(missing !== undefined)(
         await using found = new FoundPeers({ kubeconfig: config });
         await found.troubled(/answers 403: .*newcomer.* cannot list .*endpointslices/);
         expect(found.isWorking).toBe(false);
-        grant(plane, "newcomer");
+        grantDiscovery(plane, "newcomer");
         const begun = await found.working();
         await found.are({ "peat-mesh-1": "10.42.0.2:11204" });
         expect(found.source.trouble).toBeUndefined();
