@@ -24,6 +24,9 @@
 {{- if and $v.gateway.enabled $v.gateway.nodePorts (lt (int $v.gateway.replicaCount) (len $v.gateway.nodePorts)) -}}
 {{- fail (printf "gateway.nodePorts names %d ports for %d gateways; raise gateway.replicaCount or name fewer" (len $v.gateway.nodePorts) (int $v.gateway.replicaCount)) -}}
 {{- end -}}
+{{- if regexMatch "^(127\\.|::1$|\\[::1\\]$)" ($v.settings.brokerAddr | default "") -}}
+{{- fail (printf "settings.brokerAddr is %s, where neither probes nor other pods reach the broker; leave it out, or give :: in a cluster of IPv6" $v.settings.brokerAddr) -}}
+{{- end -}}
 {{- if and $v.sidecar.containers (not $v.sidecar.enabled) -}}
 {{- fail "sidecar.containers are given but sidecar.enabled is false; set it to true" -}}
 {{- end -}}

@@ -85,8 +85,19 @@ const OPERATION: readonly Row[] = [
     path: "serviceMonitor",
     help: "A ServiceMonitor for the Prometheus operator; made only in clusters that know the kind.",
   },
-  own("serviceMonitor.enabled", false, yesNo, "Whether there is one."),
+  own(
+    "serviceMonitor.enabled",
+    false,
+    yesNo,
+    "Whether there is one. This version of the node does not serve /metrics yet.",
+  ),
   own("serviceMonitor.interval", "30s", text, "Time between two scrapes."),
+  own(
+    "serviceMonitor.tlsConfig",
+    {},
+    mapping,
+    "How the broker's certificate is checked; by default with ca.crt of tls.existingSecret, for <name>.<namespace>.svc.",
+  ),
   own("serviceMonitor.labels", {}, texts, "Labels that your Prometheus selects by."),
   {
     path: "serviceAccount",

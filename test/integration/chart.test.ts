@@ -1,9 +1,9 @@
 // The chart through real helm, without a cluster: what values become, and what is said of wrong ones.
 import { afterAll, describe, expect, test } from "bun:test";
-import { cpSync, mkdirSync, writeFileSync } from "node:fs";
+import { cpSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { chartDir, goldenOf, Helm, SETS, valuesOf } from "../../scripts/chart/helm.ts";
 import { findBuiltTool } from "../../scripts/support/control-plane-tools.ts";
-import { projectDir } from "../../scripts/support/project.ts";
+import { projectDir, readPackageJson } from "../../scripts/support/project.ts";
 import { loadSettings } from "../../src/config/load.ts";
 import { type Manifest, manifestsOf, podTemplates, variablesOf } from "../support/manifests.ts";
 import { tempFolder } from "../support/temp-folder.ts";
@@ -24,6 +24,40 @@ function refusal(...args: readonly string[]): string {
   expect(exitCode).not.toBe(0);
   return stderr;
 }
+
+/** As the deployment guide lists them. */
+const GUIDE_DEFAULTS = {
+  replicaCount: 3,
+  image: { repository: "peat-mesh-node", tag: "latest", pullPolicy: "IfNotPresent" },
+  formationSecret: "",
+  discoveryMode: "kubernetes",
+  brokerPort: 8081,
+  irohBindPort: 11204,
+  irohRelayUrls: "",
+  rustLog: "info,peat_mesh=debug",
+  compaction: { enabled: false, intervalSecs: 300, thresholdBytes: 65536, collections: "" },
+  resources: {
+    requests: { cpu: "100m", memory: "128Mi" },
+    limits: { cpu: "500m", memory: "256Mi" },
+  },
+};
+
+describe("the chart's files", () => {
+  const read = (path: string): object => Bun.YAML.parse(readFileSync(path, "utf8")) as object; // Our own.
+
+  test("have the guide's values with the guide's defaults", () => {
+    expect(read(`${chartDir}/values.yaml`)).toMatchObject(GUIDE_DEFAULTS);
+  });
+
+  test("have the version of the program", async () => {
+    const { version } = await readPackageJson();
+    expect(read(`${chartDir}/Chart.yaml`)).toMatchObject({
+      name: "peat-mesh",
+      version,
+      appVersion: version,
+    });
+  });
+});
 
 describe.skipIf(missing !== undefined)(`the chart (${missing ?? "with helm"})`, () => {
   test.each([...SETS])("%s: lint has nothing to say, strictly", (set) => {
@@ -137,9 +171,7 @@ describe.skipIf(missing !== undefined)("scaling", () => {
   test("another chart version changes no pod", () => {
     const copy = folder.file("next-version");
     cpSync(chartDir, copy, { recursive: true });
-    const chart = Bun.YAML.parse(
-      new TextDecoder().decode(Bun.spawnSync(["cat", `${chartDir}/Chart.yaml`]).stdout),
-    ) as object; // Our own file.
+    const chart = Bun.YAML.parse(readFileSync(`${chartDir}/Chart.yaml`, "utf8")) as object; // Our own file.
     writeFileSync(
       `${copy}/Chart.yaml`,
       JSON.stringify({ ...chart, version: "9.9.9", appVersion: "9.9.9" }),
@@ -192,6 +224,11 @@ describe.skipIf(missing !== undefined)("what does not fit together", () => {
       "gateway.nodePorts names 2 ports for 1 gateways",
     ],
     [
+      "a broker that only its own pod reaches",
+      [...WITH_SECRET, "--set", "settings.brokerAddr=127.0.0.1"],
+      "settings.brokerAddr is 127.0.0.1, where neither probes nor other pods reach the broker",
+    ],
+    [
       "an application without sidecar mode",
       [...WITH_SECRET, "--set", "sidecar.containers[0].name=a"],
       "sidecar.enabled is false",
@@ -230,7 +267,7 @@ describe.skipIf(missing !== undefined)("as a part of another chart", () => {
     mkdirSync(`${parent}/templates`, { recursive: true });
     cpSync(chartDir, `${parent}/charts/peat-mesh`, { recursive: true });
     writeFileSync(`${parent}/Chart.yaml`, "apiVersion: v2\nname: parent\nversion: 1.0.0\n");
-    const readme = new TextDecoder().decode(Bun.spawnSync(["cat", `${chartDir}/README.md`]).stdout);
+    const readme = readFileSync(`${chartDir}/README.md`, "utf8");
     const example = /```yaml\n([\s\S]*?)```/.exec(readme)?.[1] ?? "";
     const head = "apiVersion: apps/v1\nkind: Deployment\nmetadata:\n  name: application\n";
     writeFileSync(`${parent}/templates/deployment.yaml`, head + example);

@@ -1,7 +1,9 @@
 // The probe of sync against real listeners on loopback that keep documents as brokers do, badly where a test says so.
 import { afterAll, describe, expect, test } from "bun:test";
+import { readFileSync } from "node:fs";
 import { execute } from "../../../src/cli/command-line.ts";
 import { systemHost } from "../../../src/config/host.ts";
+import { tempFolder } from "../../support/temp-folder.ts";
 
 const closers: (() => unknown)[] = [];
 afterAll(() => {
@@ -19,8 +21,13 @@ interface Faults {
   readonly refusesDelete?: boolean;
 }
 
+interface Tls {
+  readonly cert: string;
+  readonly key: string;
+}
+
 /** A broker; several share documents when their stores are the same map. */
-function listen(documents: Map<string, unknown>, faults: Faults = {}) {
+function listen(documents: Map<string, unknown>, faults: Faults = {}, tls?: Tls) {
   const misses = [...(faults.misses ?? [])];
   let unreadyWrites = faults.unreadyWrites ?? 0;
   const seen = { writes: 0, reads: 0 };
@@ -28,6 +35,7 @@ function listen(documents: Map<string, unknown>, faults: Faults = {}) {
   const server = Bun.serve({
     port: 0,
     hostname: "127.0.0.1",
+    ...(tls === undefined ? {} : { tls }),
     async fetch(request) {
       const { pathname } = new URL(request.url);
       const isRead = request.method === "GET";
@@ -58,7 +66,8 @@ function listen(documents: Map<string, unknown>, faults: Faults = {}) {
     },
   });
   closers.push(() => server.stop(true));
-  return { url: `http://127.0.0.1:${server.port}`, seen };
+  const scheme = tls === undefined ? "http" : "https";
+  return { url: `${scheme}://127.0.0.1:${server.port}`, seen };
 }
 
 async function probe(args: readonly string[], environment: Record<string, string> = {}) {
@@ -165,5 +174,37 @@ describe("probe-sync", () => {
     const { code, stderr } = await probe(args);
     expect(code).toBe(64);
     expect(stderr).toContain(sentence);
+  });
+});
+
+describe.skipIf(Bun.which("openssl") === null)("probe-sync over TLS (needs openssl)", () => {
+  const folder = tempFolder();
+  closers.push(() => folder[Symbol.dispose]());
+
+  /** A certificate that no machine trusts, for nobody's name. */
+  function makeCertificate(name: string) {
+    const path = folder.file(`${name}.pem`);
+    const made = Bun.spawnSync([
+      ...["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"],
+      ...["-nodes", "-days", "2", "-subj", "/CN=nobody", "-keyout", `${path}.key`, "-out", path],
+    ]);
+    expect(made.exitCode).toBe(0);
+    const tls = { cert: readFileSync(path, "utf8"), key: readFileSync(`${path}.key`, "utf8") };
+    return { environment: { PEAT_TLS_CERT: path, PEAT_TLS_KEY: `${path}.key` }, tls };
+  }
+
+  test("the nodes of an installation have its one certificate, and no other is written to", async () => {
+    const { environment, tls } = makeCertificate("ours");
+    const documents = new Map<string, unknown>();
+    const nodes = [listen(documents, {}, tls), listen(documents, {}, tls)];
+    const [first, last] = nodes.map(({ url }) => url);
+    const good = await probe(["--write", first ?? "", "--read", last ?? ""], environment);
+    expect([good.code, good.stderr]).toEqual([0, ""]);
+    const thief = listen(documents, {}, makeCertificate("theirs").tls);
+    const args = ["--write", thief.url, "--read", last ?? "", "--timeout", "0.5"];
+    const refused = await probe(args, environment);
+    expect(refused.code).toBe(1);
+    expect(refused.stderr).toContain("the certificate is not the one of PEAT_TLS_CERT");
+    expect(thief.seen.writes).toBe(0);
   });
 });
