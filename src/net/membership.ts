@@ -24,6 +24,7 @@ export const CLOSE = {
   protocol: { code: 4, reason: "protocol violation" },
   superseded: { code: 5, reason: "another connection stays" },
   stalled: { code: 6, reason: "nothing was read for too long" },
+  rulesChanged: { code: 0, reason: "the rules of a collection have changed" },
   unwanted: { code: 0, reason: "not wanted here for now" },
 } as const;
 

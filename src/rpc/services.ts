@@ -4,6 +4,7 @@ import type { Clock } from "../base/clock.ts";
 import { Fault } from "../base/faults.ts";
 import type { Store } from "../store/store.ts";
 import { attachmentCalls } from "./attachments.ts";
+import { configCalls } from "./configs.ts";
 import { documentCalls } from "./documents.ts";
 import { Health } from "./gen/grpc/health/v1/health_pb.ts";
 import { ServerReflection } from "./gen/grpc/reflection/v1/reflection_pb.ts";
@@ -46,6 +47,7 @@ export class RpcServices {
       ...documentCalls(this.#parts),
       ...typedCalls(this.#parts),
       ...peerCalls(this.#parts, stopping),
+      ...configCalls(this.#parts),
       ...attachmentCalls,
       subscribe: (request, { signal }) =>
         this.#counted(subscribe(request, { store, clock }, { signal, stopping })),

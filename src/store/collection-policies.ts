@@ -1,5 +1,6 @@
 // How each collection is kept: with its whole history, a window of it, or its latest state only; what deleting
-// means in it; how long its documents live. One table per process, from the built-in one and the settings.
+// means in it; how long its documents live. One table per process, from the built-in one, the settings,
+// and what is set while it runs.
 import { compareText } from "../base/text.ts";
 
 export type SyncMode =
@@ -12,8 +13,8 @@ export type Kind = "history" | "latest";
 
 /** What becomes of a collection's deleted documents. */
 export type DeletionPolicy =
-  /** Content is kept and can be restored for as long as the tombstone. */
-  | { readonly kind: "soft_delete" }
+  /** Content is kept and can be restored for as long as the tombstone; by default as long as deletions are remembered. */
+  | { readonly kind: "soft_delete"; readonly ttlSecs?: number }
   /** The second write and any delete are refused. */
   | { readonly kind: "immutable" }
   | { readonly kind: "tombstone"; readonly ttlSecs: number }
@@ -93,12 +94,11 @@ export const PRIORITY_CLASSES = 3;
 
 export class CollectionPolicies {
   readonly #modes: ReadonlyMap<string, SyncMode>;
-  readonly #deletions: ReadonlyMap<string, DeletionPolicy>;
+  readonly #deletions: Map<string, DeletionPolicy>;
   readonly #ttlSecs: ReadonlyMap<string, number>;
   /** Seconds for which stubs are kept. */
   readonly memorySecs: number;
-  /** Equal for equal rules: SHA-256, first 16 bytes, of all that is named and of the memory, as 32 hex digits. */
-  readonly fingerprint: string;
+  #fingerprint: string;
 
   constructor(choices: PolicyChoices) {
     this.#modes = new Map([
@@ -111,18 +111,30 @@ export class CollectionPolicies {
     ]);
     this.#ttlSecs = new Map(Object.entries(TTL_SECS[choices.ttlPreset]));
     this.memorySecs = choices.deletionMemoryDays * DAY_SECS;
-    this.fingerprint = this.#printFingerprint();
+    this.#fingerprint = this.#printFingerprint();
+  }
+
+  /** Equal for equal rules: SHA-256, first 16 bytes, of all that is named and of the memory, as 32 hex digits. */
+  get fingerprint(): string {
+    return this.#fingerprint;
+  }
+
+  /** Another deletion policy for a collection; rows that there are keep their times until somebody looks at them. */
+  set(collection: string, deletion: DeletionPolicy): void {
+    this.#deletions.set(collection, deletion);
+    this.#fingerprint = this.#printFingerprint();
   }
 
   of(collection: string): CollectionPolicy {
-    const deletion = this.#deletions.get(collection) ?? { kind: "soft_delete" };
+    const deletion: DeletionPolicy = this.#deletions.get(collection) ?? { kind: "soft_delete" };
     const implicit = deletion.kind === "implicit_ttl" ? deletion.ttlSecs : undefined;
     const preset = this.#ttlSecs.get(collection);
     const ttlSecs =
       implicit === undefined || preset === undefined
         ? (implicit ?? preset)
         : Math.min(implicit, preset);
-    const tombstoneSecs = "ttlSecs" in deletion ? deletion.ttlSecs : this.memorySecs;
+    const tombstoneSecs =
+      "ttlSecs" in deletion ? (deletion.ttlSecs ?? this.memorySecs) : this.memorySecs;
     return { mode: this.#modes.get(collection) ?? FULL_HISTORY, deletion, ttlSecs, tombstoneSecs };
   }
 

@@ -89,21 +89,32 @@ export class Expiry {
   }
 }
 
+/** Equal for policies that make the same of every row. */
+function printOf(policies: CollectionPolicies): string {
+  const names = [...policies.named(), ":"];
+  const text = names.map((name) => `${name} ${policies.describe(name)}`).join("\n");
+  return new Bun.CryptoHasher("sha256").update(text).digest("hex");
+}
+
+/** All rows fit the policies now. */
+export function rememberPolicies(database: Database, policies: CollectionPolicies): void {
+  database.setMeta("policies", printOf(policies));
+}
+
 /**
  * Makes the rows fit the policies that the store is opened with, if they are others than before. A disk without
  * room for that is no reason not to start: then it is done by a later one.
  */
 export function applyPolicies(database: Database, policies: CollectionPolicies, now: number): void {
-  const names = [...policies.named(), ":"];
-  const text = names.map((name) => `${name} ${policies.describe(name)}`).join("\n");
-  const print = new Bun.CryptoHasher("sha256").update(text).digest("hex");
-  if (database.meta("policies") === print) return;
+  if (database.meta("policies") === printOf(policies)) return;
   try {
-    for (let [rows, last] = changedRows(database, policies, 0); last !== undefined; ) {
+    let page = changedRows(database, policies, 0);
+    while (page.last !== undefined) {
+      const rows = page.changed.map(({ row }) => row);
       if (rows.length > 0) database.write(rows, [], now);
-      [rows, last] = changedRows(database, policies, last);
+      page = changedRows(database, policies, page.last);
     }
-    database.setMeta("policies", print);
+    rememberPolicies(database, policies);
   } catch (error) {
     const fault = toStorageFault(error, database.path);
     if (fault.code !== "storage_full") throw fault;
@@ -111,21 +122,30 @@ export function applyPolicies(database: Database, policies: CollectionPolicies, 
   }
 }
 
-function changedRows(
+interface ChangedRows {
+  readonly changed: readonly { readonly before: Row; readonly row: Row }[];
+  /** Number of the last row that was looked at; undefined: there was none. */
+  readonly last: number | undefined;
+}
+
+/** Of the next rows after a number, those that the policies give other times. */
+export function changedRows(
   database: Database,
   policies: CollectionPolicies,
   after: number,
-): [rows: Row[], last: number | undefined] {
+): ChangedRows {
   const page = database.since(after, Number.MAX_SAFE_INTEGER, PAGE_ROWS);
-  const rows: Row[] = [];
-  for (const row of page) {
+  const changed: { before: Row; row: Row }[] = [];
+  for (const before of page) {
     // Damaged ones are found again by whoever reads them; hidden ones stay so until they are dropped.
-    if (isDamaged(row) || row.hidden) continue;
-    const newestAt = row.newestAt === 0 ? firstTimeOf(row) : row.newestAt;
-    const due = dueAt(policies, { key: row.key, isDeleted: row.deleted, newestAt });
-    if (due !== row.due || newestAt !== row.newestAt) rows.push({ ...row, newestAt, due });
+    if (isDamaged(before) || before.hidden) continue;
+    const newestAt = before.newestAt === 0 ? firstTimeOf(before) : before.newestAt;
+    const due = dueAt(policies, { key: before.key, isDeleted: before.deleted, newestAt });
+    if (due !== before.due || newestAt !== before.newestAt) {
+      changed.push({ before, row: { ...before, newestAt, due } });
+    }
   }
-  return [rows, page.at(-1)?.seq];
+  return { changed, last: page.at(-1)?.seq };
 }
 
 /** Of a row from before the third schema: of a history when it was committed here, which is about the same. */

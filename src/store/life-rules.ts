@@ -33,7 +33,7 @@ export class LifeRules {
       return;
     }
     const { collection } = splitKey(key);
-    const sentence = `collection ${collection} is immutable (PEAT_DELETION_POLICIES): a document is written once, and neither changed nor deleted`;
+    const sentence = `collection ${collection} is immutable (PEAT_DELETION_POLICIES, SetCollectionConfig): a document is written once, and neither changed nor deleted`;
     throw new Fault("conflict", sentence);
   }
 

@@ -3,6 +3,7 @@
 import { Fault, messageOf } from "../base/faults.ts";
 import { getLog } from "../base/log.ts";
 import { Answers } from "./answers.ts";
+import { adoptConfigs, CollectionConfigs } from "./collection-configs.ts";
 import type { CollectionPolicies } from "./collection-policies.ts";
 import { Contents } from "./contents.ts";
 import { CrdtCache } from "./crdt-cache.ts";
@@ -66,6 +67,8 @@ export class Store {
   readonly #states: StateReader;
   readonly #expiry: Expiry;
   readonly #garbage: Garbage;
+  /** What deleting means in collections for which somebody has said so. */
+  readonly configs: CollectionConfigs;
   /** What this node's memory of deletions reaches back to. */
   readonly memory: DeletionMemory;
   /** Contents that are in the file but not in the documents. */
@@ -89,6 +92,7 @@ export class Store {
     const { clock, policies } = options;
     const origin = { storeId, start: this.start, lastSeq: this.#seq, now: () => clock.now() };
     this.#feed = new Feed(database, origin);
+    adoptConfigs(database, policies);
     applyPolicies(database, policies, clock.now());
     this.#tally = new Tally(database, horizonAt(clock.now()));
     const wake = () => this.#schedule();
@@ -98,6 +102,9 @@ export class Store {
     this.contents = new Contents({ database, now: () => clock.now(), write });
     this.#states = new StateReader({ database, cache, row: (key) => this.#row(key) });
     this.#expiry = new Expiry({ database, clock, wake });
+    const tally = this.#tally;
+    const expiry = this.#expiry;
+    this.configs = new CollectionConfigs({ database, policies, clock, tally, expiry });
     this.memory = new DeletionMemory(database, policies.memorySecs * 1000);
     this.#garbage = new Garbage({ database, cache, policies, memory: this.memory });
     const onBug = (error: unknown) => this.#reportFailure(error);
@@ -124,6 +131,7 @@ export class Store {
     this.#waiting.refuseMerges();
     while (!this.#waiting.isEmpty) this.#commitGroup();
     this.#isClosed = true;
+    this.configs.close();
     this.renderings.close();
     this.#expiry.close();
     this.#feed.close();

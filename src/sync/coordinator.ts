@@ -54,7 +54,7 @@ export class Coordinator {
   /** What people order about peers. */
   readonly orders: PeerOrders;
   readonly #options: CoordinatorOptions;
-  readonly #hello: Hello;
+  readonly #hello: Omit<Hello, "policies">;
   readonly #catchUp: CatchUp;
   readonly #claims: Claims;
   readonly #relays: Relays;
@@ -70,6 +70,7 @@ export class Coordinator {
   readonly #traffic = new TrafficTotal();
   #endCommits: () => void = () => undefined;
   #endDamage: () => void = () => undefined;
+  #endRules: () => void = () => undefined;
   #accepting: Promise<void> = Promise.resolve();
   #cancelNeighbours: (() => void) | undefined;
   #admitted = 0;
@@ -84,7 +85,6 @@ export class Coordinator {
       name: nodeName,
       version,
       start: store.start,
-      policies: store.policies.fingerprint,
       features: FEATURE_PACKED,
     };
     this.#catchUp = new CatchUp(clock);
@@ -124,6 +124,10 @@ export class Coordinator {
 
   start(): void {
     this.#endCommits = this.#options.store.onCommit((committed) => this.#spread(committed));
+    // Peers learn each other's rules when they meet.
+    this.#endRules = this.#options.store.configs.onChange(() => {
+      for (const session of this.#sessions.values()) session.close(CLOSE.rulesChanged);
+    });
     this.#endDamage = this.#options.store.damage.onDamage(() => {
       for (const session of this.#sessions.values()) session.reconcile();
     });
@@ -191,6 +195,7 @@ export class Coordinator {
     this.#acceptor.close();
     this.#endCommits();
     this.#endDamage();
+    this.#endRules();
     this.#cancelNeighbours?.();
     const dialing = this.#dialer.close();
     const guests = this.#guests.close();
@@ -211,8 +216,9 @@ export class Coordinator {
       return;
     }
     if (link.alpn === ALPN_GUEST) return await this.#guests.arrived(link);
-    const { formation, clock } = this.#options;
-    const member = await greet(link, this.#hello, { formation, clock });
+    const { formation, clock, store } = this.#options;
+    const { fingerprint: policies } = store.policies;
+    const member = await greet(link, { ...this.#hello, policies }, { formation, clock });
     const { name } = member;
     const before = this.#admissions.get(name) ?? Promise.resolve();
     const admission = before

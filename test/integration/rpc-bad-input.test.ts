@@ -80,9 +80,27 @@ const CASES: Readonly<Partial<Record<string, readonly Case[]>>> = {
   GetAttachmentDistribution: [[{}, Unimplemented, "GetAttachmentDistribution requires"]],
   CancelAttachmentDistribution: [[{}, Unimplemented, "CancelAttachmentDistribution requires"]],
   SubscribeAttachmentBundle: [[{}, Unimplemented, "SubscribeAttachmentBundle requires"]],
-  SetCollectionConfig: [[{}, Unimplemented, ""]],
-  GetCollectionConfig: [[{}, Unimplemented, ""]],
-  ListCollectionConfigs: [[{}, Unimplemented, ""]],
+  SetCollectionConfig: [
+    [{}, InvalidArgument, "config: config is required"],
+    [{ config: {} }, InvalidArgument, "config.collection: "],
+    [{ config: { collection: "a b" } }, InvalidArgument, "config.collection: "],
+    [
+      { config: { collection: "a", deletionPolicy: 5 } },
+      InvalidArgument,
+      "config.deletion_policy: ",
+    ],
+    [
+      { config: { collection: "a", softDeleteTtlSecs: "10000000000" } },
+      InvalidArgument,
+      "config.soft_delete_ttl_secs: ",
+    ],
+    [
+      { config: { collection: "a", tombstoneTtlSecs: "18446744073709551615" } },
+      InvalidArgument,
+      "config.tombstone_ttl_secs: ",
+    ],
+  ],
+  GetCollectionConfig: BAD_NAMES.slice(0, 4),
   Subscribe: [
     [{ collections: ["notes", "a b"] }, InvalidArgument, "collections[1]: "],
     [{ collections: Array(257).fill("a") }, InvalidArgument, "collections: "],
@@ -106,6 +124,7 @@ const HARMLESS = new Set([
   "StartSync",
   "StopSync",
   "GetSyncStats",
+  "ListCollectionConfigs",
 ]);
 
 let world: RpcWorld;

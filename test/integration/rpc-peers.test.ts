@@ -2,7 +2,11 @@
 import { expect, test } from "bun:test";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { waitFor } from "../../scripts/support/waiting.ts";
-import { ChangeType, NodePhase } from "../../src/rpc/gen/peat/sidecar/v1/sidecar_pb.ts";
+import {
+  ChangeType,
+  DeletionPolicy,
+  NodePhase,
+} from "../../src/rpc/gen/peat/sidecar/v1/sidecar_pb.ts";
 import { put, read } from "../support/memory-store.ts";
 import { newNet, type RpcWorld, startRpc } from "../support/start-rpc.ts";
 
@@ -160,4 +164,43 @@ test("counters count what went over connections, and keep it when they have ende
 test("the phase tells a node that is not ready yet", async () => {
   await using world = await startRpc({ parts: { isReady: () => false } });
   expect((await world.client().getStatus({})).phase).toBe(NodePhase.INITIALIZING);
+});
+
+test("a collection's config is told as it was set, and binds writes and peers' comparisons at once", async () => {
+  await using both = await pair();
+  const { a, b } = both;
+  await connect(a, b);
+  const client = a.client({ useBinaryFormat: false });
+  expect(await client.getCollectionConfig({ collection: "log" })).toMatchObject({});
+  const config = {
+    collection: "log",
+    deletionPolicy: DeletionPolicy.IMMUTABLE,
+    softDeleteTtlSecs: 0n,
+    tombstoneTtlSecs: 9_999_999_999n,
+  };
+  await client.setCollectionConfig({ config });
+  expect((await client.getCollectionConfig({ collection: "log" })).config).toMatchObject(config);
+  await client.setCollectionConfig({ config: { collection: "a" } });
+  const { configs } = await client.listCollectionConfigs({});
+  expect(configs.map(({ collection }) => collection)).toEqual(["a", "log"]);
+  expect(configs[0]).toMatchObject({ deletionPolicy: DeletionPolicy.SOFT_DELETE });
+  expect(configs[0]?.tombstoneTtlSecs).toBeUndefined();
+  const entry = { collection: "log", docId: "1", jsonData: "{}" };
+  await client.putDocument(entry);
+  for (const call of [client.putDocument(entry), client.deleteDocument(entry)]) {
+    const failure = await failureOf(call);
+    expect(failure.code).toBe(Code.FailedPrecondition);
+    expect(failure.rawMessage).toContain("immutable");
+  }
+  // They have met again, know that their rules differ, and go on with everything else.
+  await waitFor(
+    "the difference to be known",
+    LIMIT_MS,
+    () => b.coordinator.sessions.some((s) => s.differingCollections.includes("log")) || undefined,
+  );
+  await put(a.store, "notes:x", { n: 1 });
+  await shows(b, "notes:x", '{"n":1}');
+  // What is kept by two rules is not compared; by the same one it is.
+  await b.client().setCollectionConfig({ config });
+  await shows(b, "log:1", "{}");
 });

@@ -1763,7 +1763,7 @@ export type CollectionConfig = Message<"peat.sidecar.v1.CollectionConfig"> & {
   softDeleteTtlSecs?: bigint | undefined;
 
   /**
-   * 0 or not set: 168 hours
+   * 0 or not set: 168 hours; with IMPLICIT_TTL the lifetime
    *
    * @generated from field: optional uint64 tombstone_ttl_secs = 4;
    */
