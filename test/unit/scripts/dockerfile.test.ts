@@ -1,5 +1,6 @@
 // What the Dockerfile says of the program must be what the rest of the project says.
 import { describe, expect, test } from "bun:test";
+import { lstatSync, readlinkSync } from "node:fs";
 import { join } from "node:path";
 import { ADDON_PATH } from "../../../scripts/support/executable.ts";
 import { projectDir, readPackageJson } from "../../../scripts/support/project.ts";
@@ -12,6 +13,11 @@ describe("the Dockerfile", () => {
   test("has the version of the package, and compiles with the Bun of the project", async () => {
     expect(dockerfile).toContain(`\nARG VERSION=${(await readPackageJson()).version}\n`);
     expect(dockerfile).toContain(`/oven/bun:${Bun.version}-slim\n`);
+  });
+
+  test("is a file where the guide builds it: Docker's builder can't follow a link out of that folder", () => {
+    expect(lstatSync(join(projectDir, "deploy/Dockerfile")).isFile()).toBe(true);
+    expect(readlinkSync(join(projectDir, "Dockerfile"))).toBe("deploy/Dockerfile");
   });
 
   test("points to the addon where the layout puts it", () => {
