@@ -1,5 +1,6 @@
 // All targets, by name.
 import { GUEST_TARGETS } from "./guest-targets.ts";
+import { KUBERNETES_TARGETS } from "./kubernetes-targets.ts";
 import { PATH_TARGETS } from "./path-targets.ts";
 import type { FuzzTarget } from "./target.ts";
 import { TEXT_TARGETS } from "./text-targets.ts";
@@ -9,6 +10,7 @@ export const TARGETS: readonly FuzzTarget[] = [
   ...WIRE_TARGETS,
   ...GUEST_TARGETS,
   ...TEXT_TARGETS,
+  ...KUBERNETES_TARGETS,
   ...PATH_TARGETS,
 ];
 

@@ -27,12 +27,19 @@ export interface KubernetesPlace {
   readonly root?: string;
 }
 
+/** Where the server is, and what a request to it has to have. */
+interface Prepared {
+  readonly server: string;
+  readonly options: RequestOptions;
+}
+
 export class KubernetesClient implements SliceApi {
   readonly namespace: string;
   readonly #place: KubernetesPlace;
   readonly #path: string;
   /** Undefined after a failure: what had been read may have been the cause. */
   #config: KubeConfig | undefined;
+  #preparing: Promise<Prepared> | undefined;
 
   /** Fault `settings_invalid` when there are no credentials, or none that make sense. */
   constructor(place: KubernetesPlace) {
@@ -85,18 +92,43 @@ export class KubernetesClient implements SliceApi {
     throw await refusal(answer);
   }
 
+  /** One at a time: a program of the kubeconfig's that makes credentials may never end. */
+  #prepare(): Promise<Prepared> {
+    this.#preparing ??= this.#makePrepared().finally(() => {
+      this.#preparing = undefined;
+    });
+    return this.#preparing;
+  }
+
+  async #makePrepared(): Promise<Prepared> {
+    this.#config ??= loadConfig(this.#place);
+    const server = serverOf(this.#config);
+    const options: RequestOptions = { headers: { accept: "application/json" } };
+    await this.#config.applyToHTTPSOptions(options);
+    return { server, options };
+  }
+
   async #ask(query: Record<string, string>, signal: AbortSignal): Promise<IncomingMessage> {
     try {
-      this.#config ??= loadConfig(this.#place);
-      const options: RequestOptions = { headers: { accept: "application/json" } };
-      await this.#config.applyToHTTPSOptions(options);
-      const url = new URL(`${serverOf(this.#config)}${this.#path}?${new URLSearchParams(query)}`);
+      const { server, options } = await unlessAborted(this.#prepare(), signal);
+      const url = new URL(`${server}${this.#path}?${new URLSearchParams(query)}`);
       return await send(url, options, signal);
     } catch (error) {
       this.#config = undefined;
       throw new RequestFailure(messageOf(error));
     }
   }
+}
+
+/** What `work` resolves with; rejects when the signal aborts first. */
+async function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  const aborted = Promise.withResolvers<never>();
+  const abort = () => aborted.reject(new Error("given up"));
+  if (signal.aborted) abort();
+  signal.addEventListener("abort", abort, { once: true });
+  return await Promise.race([work, aborted.promise]).finally(() =>
+    signal.removeEventListener("abort", abort),
+  );
 }
 
 /** Resolves with the head of the answer; the body breaks off when the signal aborts. */

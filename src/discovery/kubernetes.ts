@@ -75,8 +75,9 @@ export class KubernetesSource implements PeerSource {
     log.info(
       `Starting Kubernetes discovery in namespace '${namespace}' with selector '${selector}'`,
     );
+    // Nobody handles its failure before close(): that is a defect of ours, and ends the process.
     this.#running = this.#watch.run();
-    return Promise.race([this.#working.promise, this.#running]);
+    return this.#working.promise;
   }
 
   async close(): Promise<void> {

@@ -1,7 +1,8 @@
 // The requests to an API server over real TLS: whom they trust, with which token, and how much they read.
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
-import { mkdirSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { waitFor } from "../../scripts/support/waiting.ts";
 import { Fault } from "../../src/base/faults.ts";
 import { KubernetesClient } from "../../src/discovery/kubernetes-client.ts";
 import { RequestFailure } from "../../src/discovery/kubernetes-watch.ts";
@@ -258,6 +259,29 @@ describe.skipIf(certificateMissing !== undefined)(
       control.abort();
       await expect(list).rejects.toThrow(RequestFailure);
       await expect(client(port).list(undefined, control.signal)).rejects.toThrow(RequestFailure);
+    });
+
+    test("gives up a program of the kubeconfig's that never says who we are", async () => {
+      const path = kubeconfig(serve(() => Response.json(EMPTY)));
+      const config = JSON.parse(readFileSync(path, "utf8"));
+      const pidFile = folder.file("pid");
+      const exec = { command: "sh", args: ["-c", `echo $$ >>${pidFile}; exec sleep 600`] };
+      config.users[0].user = { exec: { apiVersion: "client.authentication.k8s.io/v1", ...exec } };
+      writeFileSync(path, JSON.stringify(config));
+      const place = { kubeconfig: path, namespace: undefined, selector: "a=b" };
+      const control = new AbortController();
+      const api = new KubernetesClient(place);
+      const failure = api.list(undefined, control.signal).catch((error: unknown) => error);
+      const pid = await waitFor("the program", 20_000, () =>
+        existsSync(pidFile) ? Number(readFileSync(pidFile, "utf8")) || undefined : undefined,
+      );
+      control.abort();
+      expect(await failure).toBeInstanceOf(RequestFailure);
+      // Nor are there ever two of it.
+      const again = api.list(undefined, openSignal()).catch((error: unknown) => error);
+      process.kill(pid, "SIGKILL");
+      expect(await again).toBeInstanceOf(RequestFailure);
+      expect(readFileSync(pidFile, "utf8").trim()).toBe(String(pid));
     });
 
     test("merges several kubeconfigs: the first that names a context is followed", async () => {
