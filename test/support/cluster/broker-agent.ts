@@ -13,6 +13,8 @@ export type AgentCommand =
   | { readonly do: "write"; readonly collection: string; readonly perSecond: number }
   /** Ends that, once what was begun is acknowledged. */
   | { readonly do: "rest" }
+  /** Ends that at once, and leaves open what is not acknowledged. */
+  | { readonly do: "forsake" }
   /** Writes so many documents at once. */
   | { readonly do: "fill"; readonly collection: string; readonly documents: number }
   /** Which acknowledged documents a broker has not, or not as they were written. */
@@ -30,12 +32,19 @@ const acknowledged = new Map<string, number>();
 let retries = 0;
 let next = 0;
 let isWriting = false;
+let isForsaken = false;
 const pending = new Set<Promise<void>>();
+
+/** Trying again would not help: whoever waits for an answer sees the end of this process. */
+function refused(status: number): never {
+  console.error(`PUT: ${status}`);
+  process.exit(1);
+}
 
 async function put(collection: string): Promise<void> {
   const [id, value] = [`w${next}`, next];
   next += 1;
-  while (true) {
+  while (!isForsaken) {
     try {
       const response = await fetch(`${url}/api/v1/documents/${collection}/${id}`, {
         method: "PUT",
@@ -49,15 +58,17 @@ async function put(collection: string): Promise<void> {
         signal: AbortSignal.timeout(ATTEMPT_LIMIT_MS),
       });
       await response.text();
-      if (response.ok) break;
-      if (response.status < 500) throw new Error(`PUT: ${response.status}`);
+      if (response.ok) {
+        acknowledged.set(id, value);
+        return;
+      }
+      if (response.status < 500) refused(response.status);
     } catch {
       // A pod that goes is what clients live with: they try again.
     }
     retries += 1;
     await Bun.sleep(RETRY_MS);
   }
-  acknowledged.set(id, value);
 }
 
 async function write(collection: string, perSecond: number): Promise<void> {
@@ -91,8 +102,13 @@ async function obey(command: AgentCommand): Promise<readonly string[]> {
       isWriting = false;
       await Promise.all(pending);
       return [];
+    case "forsake":
+      isWriting = false;
+      isForsaken = true;
+      await Promise.all(pending);
+      return [];
     case "fill": {
-      const numbers = Array.from({ length: command.documents });
+      const numbers = Array.from({ length: command.documents }, (_, i) => i);
       await forEachBounded(numbers, LANES, () => put(command.collection));
       return [];
     }

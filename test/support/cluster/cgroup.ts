@@ -35,7 +35,22 @@ function parents(): readonly string[] {
   return isUnified() ? [ROOT] : [join(ROOT, "cpu"), join(ROOT, "memory")];
 }
 
-/** Removes the groups whose names begin so; their processes must be ending. */
+/** Kills whatever is in the groups whose names begin so. */
+export function killCgroups(prefix: string): void {
+  const parent = parents().at(-1) ?? ROOT;
+  for (const name of readdirSync(parent).filter((one) => one.startsWith(prefix))) {
+    const pids = readFileSync(join(parent, name, "cgroup.procs"), "utf8").trim();
+    for (const pid of pids === "" ? [] : pids.split("\n")) {
+      try {
+        process.kill(Number(pid), "SIGKILL");
+      } catch {
+        // Ended in the meantime.
+      }
+    }
+  }
+}
+
+/** Removes those groups once their processes, which must be ending, are gone. */
 export async function removeCgroups(prefix: string): Promise<void> {
   for (const parent of parents()) {
     for (const name of readdirSync(parent).filter((one) => one.startsWith(prefix))) {
@@ -53,12 +68,22 @@ function removed(folder: string): true | undefined {
   }
 }
 
+/** The most memory that a group has used at one time, the page cache of its files included. */
+export function peakBytesOf(name: string): number {
+  const [file, parent = ROOT] = isUnified()
+    ? ["memory.peak"]
+    : ["memory.max_usage_in_bytes", join(ROOT, "memory")];
+  return Number(readFileSync(join(parent, name, file), "utf8"));
+}
+
 export class Cgroup implements Disposable {
+  readonly name: string;
   readonly #folders: readonly string[];
   readonly #memory: string;
 
   /** `name` must be unique on this machine. */
   constructor(name: string, resources: Container["resources"]) {
+    this.name = name;
     // A node that lost its power leaves the groups of its containers behind.
     for (const parent of parents()) removed(join(parent, name));
     const cpus = resources?.limits?.["cpu"];
@@ -100,12 +125,6 @@ export class Cgroup implements Disposable {
     const file = isUnified() ? "memory.events" : "memory.oom_control";
     const text = readFileSync(join(this.#memory, file), "utf8");
     return Number(/^oom_kill (\d+)$/m.exec(text)?.[1] ?? 0);
-  }
-
-  /** The most memory that was in use at one time, the page cache of its files included. */
-  peakBytes(): number {
-    const file = isUnified() ? "memory.peak" : "memory.max_usage_in_bytes";
-    return Number(readFileSync(join(this.#memory, file), "utf8"));
   }
 
   /** Only after all of its processes have ended; what is left then, the cluster's end removes. */

@@ -1,13 +1,15 @@
 // A whole cluster of one node: control plane, kube-proxy and the kubelet of the tests, in a network namespace of its own.
 import { readdirSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
+import { atExit } from "../../../scripts/support/at-exit.ts";
 import { waitFor } from "../../../scripts/support/waiting.ts";
 import { Namespace, namespacesMissing } from "../namespace.ts";
-import { cgroupsMissing, removeCgroups } from "./cgroup.ts";
+import { cgroupsMissing, killCgroups, peakBytesOf, removeCgroups } from "./cgroup.ts";
 import type { Image } from "./container-process.ts";
 import { ControlPlane, controlPlaneMissing } from "./control-plane.ts";
 import type { Daemon } from "./daemon.ts";
 import type { KubeletSettings } from "./kubelet-main.ts";
+import type { Pod } from "./objects.ts";
 
 const NODE_LIMIT_MS = 60_000;
 const KUBELET_PORT = 10_250;
@@ -53,12 +55,17 @@ export class Cluster implements AsyncDisposable {
   readonly address: string;
   readonly kubelet: Daemon;
   readonly proxy: Daemon;
+  /** How the names of its pods' namespaces and control groups begin. */
+  readonly #pods: string;
+  readonly #forget: () => void;
 
   private constructor({ name, node, address, images }: ClusterOptions, plane: ControlPlane) {
     this.name = name;
     this.node = node;
     this.address = address;
     this.plane = plane;
+    this.#pods = `${node.name}-pod-`;
+    this.#forget = atExit(() => killCgroups(this.#pods));
     const user = "system:kube-proxy";
     const proxyIdentity = plane.pki.issue("kube-proxy", { user });
     this.proxy = plane.daemon("kube-proxy", plane.tools["kube-proxy"], [
@@ -134,6 +141,13 @@ export class Cluster implements AsyncDisposable {
   /** Ends the node and all of its containers at once, as a power cut would; volumes stay. */
   async killNode(): Promise<void> {
     await Promise.all([this.kubelet.kill(), this.proxy.kill()]);
+    killCgroups(this.#pods);
+  }
+
+  /** The most memory, in bytes, that the first container of a living pod has had at one time. */
+  memoryPeakOf(pod: Pod): number {
+    const host = pod.status?.podIP?.split(".").at(-1);
+    return peakBytesOf(`${this.#pods}${host}-${pod.spec.containers[0]?.name}`);
   }
 
   kubectl(...args: readonly string[]): string {
@@ -169,9 +183,10 @@ export class Cluster implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.killNode();
     await this.plane[Symbol.asyncDispose]();
-    await removeCgroups(`${this.node.name}-pod-`);
+    this.#forget();
+    await removeCgroups(this.#pods);
     for (const name of readdirSync("/run/netns")) {
-      if (!name.startsWith(`${this.node.name}-pod-`)) continue;
+      if (!name.startsWith(this.#pods)) continue;
       Bun.spawnSync(["ip", "netns", "del", name], { stderr: "ignore" });
       rmSync(`/run/netns/${name}`, { force: true });
     }

@@ -122,14 +122,12 @@ export class ContainerProcess {
     const script = join(spec.folder, "setup.sh");
     writeFileSync(script, setupScript(spec));
     const killsBefore = cgroup.outOfMemoryKills();
-    const own = ["--mount", "--pid", "--uts", "--ipc", "--fork", "--kill-child"];
+    const own = ["--mount", "--pid", "--uts", "--ipc", "--fork"];
     const entered = ["nsenter", `--net=/run/netns/${spec.networkNamespace}`, "unshare", ...own];
     const starterLog = quote(join(spec.folder, "starter.log"));
     const parting = `exec 3>&2 2>>${starterLog}; exec "$@"`;
     const command = ["sh", "-c", parting, "sh", ...entered, "sh", script];
-    // A kubelet that is killed takes its containers along: its machine has lost power.
-    const bound = ["setpriv", "--pdeathsig", "KILL", ...inCgroup(cgroup, command)];
-    this.#starter = Bun.spawn(bound, {
+    this.#starter = Bun.spawn(inCgroup(cgroup, command), {
       env: { ...spec.env },
       stdin: "ignore",
       stdout: "pipe",

@@ -2,7 +2,7 @@
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import type { ApiClient } from "./api-client.ts";
-import { Cgroup } from "./cgroup.ts";
+import { Cgroup, peakBytesOf } from "./cgroup.ts";
 import { ContainerLog } from "./container-log.ts";
 import { ContainerProcess, type ContainerSpec, type Image } from "./container-process.ts";
 import type { Container, ContainerState, ContainerStatus, Pod, Probe } from "./objects.ts";
@@ -123,7 +123,7 @@ export class ContainerRunner {
     const { exitCode, isOutOfMemory } = await process.end;
     this.#stopProbes();
     this.#process = undefined;
-    const peak = `${Math.round(this.#cgroup.peakBytes() / 2 ** 20)} MiB`;
+    const peak = `${Math.round(peakBytesOf(this.#cgroup.name) / 2 ** 20)} MiB`;
     console.log(`${this.name} ended with status ${exitCode}, memory at most ${peak}`);
     const reason = isOutOfMemory ? "OOMKilled" : exitCode === 0 ? "Completed" : "Error";
     const finishedAt = new Date().toISOString();
