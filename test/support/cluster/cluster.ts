@@ -12,10 +12,18 @@ import type { KubeletSettings } from "./kubelet-main.ts";
 import type { Pod } from "./objects.ts";
 
 const NODE_LIMIT_MS = 60_000;
+const COMMAND_LIMIT_MS = 240_000;
 const KUBELET_PORT = 10_250;
 const METRICS_PORT = 10_249;
 const HEALTH_PORT = 10_256;
 const POD_PREFIX = "10.42.0";
+
+/** Pods that speak to the world outside do it by the node's address, as network plug-ins have it. */
+const EGRESS_RULES = [
+  "add table ip pods",
+  "add chain ip pods out { type nat hook postrouting priority 100 ; }",
+  `add rule ip pods out ip saddr ${POD_PREFIX}.0/24 ip daddr != ${POD_PREFIX}.0/24 masquerade`,
+];
 
 export interface ClusterOptions {
   /** Also the name of its kubeconfig's context. */
@@ -108,6 +116,7 @@ export class Cluster implements AsyncDisposable {
   static async start(options: ClusterOptions): Promise<Cluster> {
     const { name, node, address } = options;
     node.read(["sh", "-c", "echo 1 > /proc/sys/net/ipv4/ip_forward"]);
+    for (const rule of EGRESS_RULES) node.read(["nft", ...rule.split(" ")]);
     const place = node.command([]);
     const plane = await ControlPlane.start({ name, place, address, scheduler: true });
     const cluster = new Cluster(options, plane);
@@ -154,14 +163,17 @@ export class Cluster implements AsyncDisposable {
     return this.plane.kubectl(...args);
   }
 
-  /** What a command prints that finds kubectl and helm, and the cluster as its current context, on the node. */
-  async run(command: readonly string[], limitMs = 120_000): Promise<string> {
+  /**
+   * What a command prints that is run on the node and finds kubectl, helm, and this cluster as its current context.
+   * Clusters that the node can reach may be given as further contexts.
+   */
+  async run(command: readonly string[], others: readonly Cluster[] = []): Promise<string> {
     const { kubectl, helm } = this.plane.tools;
     const child = Bun.spawn(this.node.command([...command]), {
       env: {
         ...Bun.env,
         PATH: [dirname(kubectl), dirname(helm), Bun.env["PATH"]].join(":"),
-        KUBECONFIG: this.plane.kubeconfig,
+        KUBECONFIG: [this, ...others].map(({ plane }) => plane.kubeconfig).join(":"),
         HELM_CACHE_HOME: this.plane.file("helm"),
         HELM_CONFIG_HOME: this.plane.file("helm"),
         HELM_DATA_HOME: this.plane.file("helm"),
@@ -169,7 +181,7 @@ export class Cluster implements AsyncDisposable {
       stdin: "ignore",
       stdout: "pipe",
       stderr: "pipe",
-      timeout: limitMs,
+      timeout: COMMAND_LIMIT_MS,
     });
     const [stdout, stderr, exitCode] = await Promise.all([
       new Response(child.stdout).text(),

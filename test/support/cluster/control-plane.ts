@@ -130,13 +130,15 @@ export class ControlPlane implements AsyncDisposable {
   #writeKubeconfig(name: string, user: Readonly<Record<string, string>>): string {
     const path = this.file(`${name}.kubeconfig`);
     const cluster = { server: this.url, "certificate-authority": this.pki.ca.certificate };
+    // Of its own, so that files of several planes can be used as one.
+    const userName = `${name}@${this.#name}`;
     const config = {
       apiVersion: "v1",
       kind: "Config",
       "current-context": this.#name,
       clusters: [{ name: this.#name, cluster }],
-      users: [{ name, user }],
-      contexts: [{ name: this.#name, context: { cluster: this.#name, user: name } }],
+      users: [{ name: userName, user }],
+      contexts: [{ name: this.#name, context: { cluster: this.#name, user: userName } }],
     };
     writeFileSync(path, JSON.stringify(config), { mode: 0o600 });
     return path;
