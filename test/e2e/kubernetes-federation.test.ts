@@ -77,7 +77,7 @@ describe.skipIf(missing !== undefined)(`two clusters (${missing ?? "root"})`, ()
       await install(bravo, from("alpha", ALPHA), { clusterName: "bravo" });
       const script = join(projectDir, "scripts/verify-cross-cluster");
       const contexts = ["--context", "alpha", "--context", "bravo"];
-      const told = await alpha.cluster.run([script, ...contexts], [bravo.cluster]);
+      const told = await alpha.cluster.run([script, ...contexts], { others: [bravo.cluster] });
       expect(told.trim().split("\n").at(-1)).toBe("PASS: Documents cross clusters both ways");
       const roots = new Set<string>();
       await waitFor("all pods of both clusters to be equal", 60_000, async () => {

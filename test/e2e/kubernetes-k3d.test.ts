@@ -46,12 +46,12 @@ describe.skipIf(missing !== undefined)(`the k3d scripts (${missing ?? "root"})`,
       standIn(
         "k3d",
         'case "$1 $2" in',
-        '"cluster create") kubectl config set-context "k3d-$3" --cluster=k3d --user=admin ;;',
+        '"cluster create") kubectl config set-context "k3d-$3" --cluster=k3d --user=admin@k3d ;;',
         '"cluster delete") helm uninstall peat-mesh && kubectl wait --for=delete pod -l app=peat-mesh ;;',
         "esac",
       );
       const script = `PATH=${folder.file("bin")}:$PATH exec ${projectDir}/scripts/k3d-functional-test`;
-      const printed = await cluster.run(["sh", "-c", script], TEST_LIMIT_MS);
+      const printed = await cluster.run(["sh", "-c", script], { limitMs: TEST_LIMIT_MS });
       expect(printed.split("\n").filter((line) => /^(?:OK|PASS): /.test(line))).toEqual([
         "OK: All pods healthy",
         "OK: All pods discovered peers via Iroh",

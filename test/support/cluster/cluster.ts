@@ -167,7 +167,13 @@ export class Cluster implements AsyncDisposable {
    * What a command prints that is run on the node and finds kubectl, helm, and this cluster as its current context.
    * Clusters that the node can reach may be given as further contexts.
    */
-  async run(command: readonly string[], others: readonly Cluster[] = []): Promise<string> {
+  async run(
+    command: readonly string[],
+    {
+      others = [],
+      limitMs = COMMAND_LIMIT_MS,
+    }: { readonly others?: readonly Cluster[]; readonly limitMs?: number } = {},
+  ): Promise<string> {
     const { kubectl, helm } = this.plane.tools;
     const child = Bun.spawn(this.node.command([...command]), {
       env: {
@@ -181,7 +187,7 @@ export class Cluster implements AsyncDisposable {
       stdin: "ignore",
       stdout: "pipe",
       stderr: "pipe",
-      timeout: COMMAND_LIMIT_MS,
+      timeout: limitMs,
     });
     const [stdout, stderr, exitCode] = await Promise.all([
       new Response(child.stdout).text(),

@@ -6,6 +6,8 @@ import type { Cgroup } from "./cgroup.ts";
 import type { ContainerLog } from "./container-log.ts";
 
 const START_LIMIT_MS = 20_000;
+/** The exit status that stands for SIGKILL. */
+const KILLED = 137;
 /** A capability that is kept only until the root is changed and the user is given up. */
 const STARTING_CAPABILITIES = "+sys_chroot,+setuid,+setgid";
 /** Where Debian and its images keep the C library and its neighbours. */
@@ -115,6 +117,7 @@ export class ContainerProcess {
   readonly #cgroup: Cgroup;
   readonly #starter: Bun.Subprocess<"ignore", "pipe", "pipe">;
   #pid: number | undefined;
+  #isKilled = false;
 
   private constructor(spec: ContainerSpec, cgroup: Cgroup, log: ContainerLog) {
     this.spec = spec;
@@ -139,7 +142,9 @@ export class ContainerProcess {
     ];
     this.end = this.#starter.exited.then(async (exitCode) => {
       await Promise.all(output);
-      return { exitCode, isOutOfMemory: cgroup.outOfMemoryKills() > killsBefore };
+      const isOutOfMemory = cgroup.outOfMemoryKills() > killsBefore;
+      // Some versions of unshare fail, with 1, at passing on by which signal their child was ended.
+      return { exitCode: isOutOfMemory || this.#isKilled ? KILLED : exitCode, isOutOfMemory };
     });
   }
 
@@ -161,6 +166,7 @@ export class ContainerProcess {
 
   kill(signal: NodeJS.Signals): void {
     if (this.#starter.exitCode !== null || !this.#pid) return;
+    if (signal === "SIGKILL") this.#isKilled = true;
     try {
       process.kill(this.#pid, signal);
     } catch {
