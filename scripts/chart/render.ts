@@ -21,30 +21,22 @@ function yamlEntry(key: string, value: Json): string[] {
   return [`${key}:`, ...lines.map((line) => `  ${line}`)];
 }
 
+/** The level that a row stands in (the top one is the empty text), and its key there. */
+function placeOf(path: string): { readonly parent: string; readonly key: string } {
+  const dot = path.lastIndexOf(".");
+  return { parent: path.slice(0, Math.max(0, dot)), key: path.slice(dot + 1) };
+}
+
 /** chart/values.yaml. */
 export function renderValues(): string {
   const lines = [`# ${GENERATED_BY}`];
-  const opened = new Set<string>();
   for (const row of CHART_ROWS) {
-    const keys = row.path.split(".");
-    const key = keys.pop() ?? "";
-    const [section] = keys;
-    const indent = section === undefined ? "" : "  ";
-    if (section !== undefined && !opened.has(section)) {
-      const wasIntroduced = lines.at(-1)?.startsWith(`${section}:`);
-      if (!wasIntroduced) lines.push("", `${section}:`);
-      opened.add(section);
-    }
-    const comments = wrap(row.help, WIDTH - indent.length - 2).map((line) => `${indent}# ${line}`);
-    if (!isValue(row)) {
-      lines.push("", ...comments);
-      if (row.path === "") continue;
-      opened.add(row.path);
-      lines.push(`${row.path}:`);
-      continue;
-    }
-    if (section === undefined && !comments.every((line) => lines.includes(line))) lines.push("");
-    lines.push(...comments, ...yamlEntry(key, row.fallback).map((line) => `${indent}${line}`));
+    const { parent, key } = placeOf(row.path);
+    const indent = parent === "" ? "" : "  ";
+    if (parent === "") lines.push("");
+    lines.push(...wrap(row.help, WIDTH - indent.length - 2).map((line) => `${indent}# ${line}`));
+    if (isValue(row)) lines.push(...yamlEntry(key, row.fallback).map((line) => indent + line));
+    else if (key !== "") lines.push(`${key}:`);
   }
   return `${lines.join("\n")}\n`;
 }
@@ -75,14 +67,9 @@ export function renderChartSchema(): string {
   const levels = new Map([["", root]]);
   for (const row of CHART_ROWS) {
     if (row.path === "") continue;
-    const keys = row.path.split(".");
-    const key = keys.pop() ?? "";
-    const parent = keys.join(".");
-    const owner = levels.get(parent) ?? level();
-    if (!levels.has(parent)) {
-      levels.set(parent, owner);
-      root.properties[parent] = owner;
-    }
+    const { parent, key } = placeOf(row.path);
+    const owner = levels.get(parent);
+    if (owner === undefined) throw new Error(`${row.path} stands before the row of its section`);
     if (isValue(row)) {
       const schema = row.path === "settings" ? settingsLevel() : row.schema;
       owner.properties[key] = { ...schema, description: row.help };
