@@ -1,15 +1,12 @@
 // The API server: EndpointSlices of one namespace, listed and watched. The Kubernetes library knows where the server
 // is and what it trusts; the requests are made here, because whatever is read from a server must have an end.
-import { existsSync, readFileSync } from "node:fs";
 import { type IncomingMessage, request as requestHttp } from "node:http";
 import { type RequestOptions, request as requestHttps } from "node:https";
-import { homedir } from "node:os";
-import { join } from "node:path";
-import { KubeConfig } from "@kubernetes/client-node";
+import type { KubeConfig } from "@kubernetes/client-node";
 import { Fault, messageOf } from "../base/faults.ts";
+import { loadConfig, ownNamespace, type Place, serverOf } from "./kubernetes-credentials.ts";
 import { RequestFailure, type SliceApi } from "./kubernetes-watch.ts";
 
-const SERVICE_ACCOUNT_DIR = "var/run/secrets/kubernetes.io/serviceaccount";
 /** Ends a watch on the server's side, so that no connection outlives a server that drains. */
 const WATCH_SECS = 290;
 const LIST_BYTES_MAX = 16 * 1024 * 1024;
@@ -17,14 +14,10 @@ const EVENT_BYTES_MAX = 4 * 1024 * 1024;
 const REFUSAL_BYTES_MAX = 64 * 1024;
 const REASON_CHARS_MAX = 400;
 
-export interface KubernetesPlace {
-  /** KUBECONFIG: a file, or several with colons between. */
-  readonly kubeconfig: string | undefined;
+export interface KubernetesPlace extends Place {
   /** PEAT_DISCOVERY_NAMESPACE. */
   readonly namespace: string | undefined;
   readonly selector: string;
-  /** Where the service account's files are; elsewhere than `/` for tests. */
-  readonly root?: string;
 }
 
 /** Where the server is, and what a request to it has to have. */
@@ -217,43 +210,4 @@ async function refusal(answer: IncomingMessage): Promise<RequestFailure> {
   const told = reason.replaceAll(/\s+/g, " ").slice(0, REASON_CHARS_MAX);
   const text = `the API server answers ${status}${told === "" ? "" : `: ${told}`}`;
   return new RequestFailure(text, status, retryAfterSecs > 0 ? retryAfterSecs * 1000 : 0);
-}
-
-function serverOf(config: KubeConfig): string {
-  const server = config.getCurrentCluster()?.server ?? "";
-  if (URL.canParse(server)) return server;
-  throw new Error("no address of an API server is set");
-}
-
-/** KUBECONFIG if it is set; else the pod's service account; else the kubeconfig of the user. Throws what is wrong. */
-function loadConfig({ kubeconfig, root = "/" }: KubernetesPlace): KubeConfig {
-  const ofUser = join(homedir(), ".kube", "config");
-  const config = new KubeConfig();
-  if (kubeconfig !== undefined) loadFiles(config, kubeconfig);
-  else if (existsSync(join(root, SERVICE_ACCOUNT_DIR, "token"))) {
-    config.loadFromCluster(root === "/" ? "" : root);
-  } else if (existsSync(ofUser)) config.loadFromFile(ofUser);
-  else throw new Error("there is neither a service account's token nor a kubeconfig");
-  serverOf(config);
-  return config;
-}
-
-function loadFiles(config: KubeConfig, paths: string): void {
-  const [first, ...others] = paths.split(":").filter((path) => path !== "");
-  if (first === undefined) throw new Error("KUBECONFIG names no file");
-  config.loadFromFile(first);
-  for (const path of others) {
-    const other = new KubeConfig();
-    other.loadFromFile(path);
-    config.mergeConfig(other, config.getCurrentContext() !== undefined);
-  }
-}
-
-/** The pod's own, else `default`. */
-function ownNamespace(root = "/"): string {
-  const path = join(root, SERVICE_ACCOUNT_DIR, "namespace");
-  if (!existsSync(path)) return "default";
-  const namespace = readFileSync(path, "utf8").trim();
-  if (/^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/.test(namespace)) return namespace;
-  throw new Fault("settings_invalid", `${path} holds no namespace; set PEAT_DISCOVERY_NAMESPACE`);
 }

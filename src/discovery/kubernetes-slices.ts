@@ -1,6 +1,7 @@
 // What EndpointSlices (discovery.k8s.io/v1) say of peers: objects of the API server in, peers and events out. Pure,
 // and bounded: whoever may write Services or EndpointSlices in the namespace has a say in what is read here.
 import { isIP } from "node:net";
+import { type Fields, fieldsOf } from "../base/fields.ts";
 import { compareText } from "../base/text.ts";
 import {
   type HostPort,
@@ -64,14 +65,6 @@ export type SliceEvent =
   | { readonly kind: "deleted"; readonly name: string; readonly version: string }
   | { readonly kind: "bookmark"; readonly version: string }
   | { readonly kind: "failed"; readonly status: number; readonly message: string };
-
-type Fields = Readonly<Record<string, unknown>>;
-
-function fieldsOf(value: unknown): Fields {
-  return typeof value === "object" && value !== null && !Array.isArray(value)
-    ? (value as Fields)
-    : {};
-}
 
 function itemsOf(value: unknown, countMax: number): readonly unknown[] {
   return Array.isArray(value) ? value.slice(0, countMax) : [];

@@ -20,7 +20,10 @@ const POLL_MS = 30_000;
 const POLL_JITTER = 0.2;
 /** Until a list is there whole, or a watch begins to answer. */
 const ANSWER_MS = 10_000;
-/** A watch has a bookmark a minute; one that says nothing for longer than two and a half has died unnoticed. */
+/**
+ * A watch has a bookmark a minute where anything in the cluster changes. One that says nothing for so long may have
+ * died unnoticed; to begin it anew costs one request.
+ */
 const SILENCE_MS = 150_000;
 /** A watch that ends sooner was no success. */
 const SETTLED_MS = 5_000;

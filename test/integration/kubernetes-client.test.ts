@@ -153,6 +153,27 @@ describe.skipIf(certificateMissing !== undefined)(
       expect(await api.list(undefined, openSignal())).toEqual(EMPTY);
     });
 
+    test("reads a kubeconfig's tokenFile beside it, again when it was rotated", async () => {
+      const asked: (string | null)[] = [];
+      let valid = "Bearer first";
+      const port = serve((request) => {
+        asked.push(request.headers.get("authorization"));
+        return new Response(JSON.stringify(EMPTY), { status: asked.at(-1) === valid ? 200 : 401 });
+      });
+      const path = kubeconfig(port);
+      const config = JSON.parse(readFileSync(path, "utf8"));
+      config.users[0].user = { tokenFile: "token" };
+      writeFileSync(path, JSON.stringify(config));
+      writeFileSync(folder.file("token"), "first");
+      const place = { kubeconfig: path, namespace: undefined, selector: "a=b" };
+      const api = new KubernetesClient(place);
+      await api.list(undefined, openSignal());
+      valid = "Bearer second";
+      writeFileSync(folder.file("token"), "second");
+      await api.list(undefined, openSignal());
+      expect(asked).toEqual(["Bearer first", "Bearer first", "Bearer second"]);
+    });
+
     test("tells a refusal with its status, its reason and how long to wait", async () => {
       const port = serve((_, url) =>
         url.searchParams.has("watch")
@@ -288,7 +309,7 @@ describe.skipIf(certificateMissing !== undefined)(
       const port = serve(() => Response.json(EMPTY));
       const users = folder.file("users");
       writeFileSync(users, JSON.stringify({ users: [{ name: "another", user: { token: "x" } }] }));
-      const paths = `${users}:${kubeconfig(port)}`;
+      const paths = `${folder.file("none")}:${users}:${kubeconfig(port)}`;
       const api = new KubernetesClient({ kubeconfig: paths, namespace: "own", selector: "a=b" });
       expect(api.namespace).toBe("own");
       expect(await api.list(undefined, openSignal())).toEqual(EMPTY);
@@ -309,7 +330,7 @@ describe("a client without credentials that make sense is refused with the remed
     using folder = tempFolder();
     expect(attempt(undefined, folder.path)).toThrow(Fault);
     expect(attempt(undefined, folder.path)).toThrow(/KUBECONFIG, or PEAT_DISCOVERY/);
-    expect(attempt("", folder.path)).toThrow(/names no file/);
+    expect(attempt("", folder.path)).toThrow(/names no file that exists/);
   });
 
   test("a file that is missing, is no kubeconfig, or has no server", () => {
