@@ -384,10 +384,10 @@ export class Session {
       if (this.isAgreed) this.#acquaintance.agreed(this.#clock.now());
       if (this.#acquaintance.isOutdated) this.#introduce();
       const due = this.#outbox.takeDue().map(({ key, hash }) => ({ key, hash, heads: [] }));
-      // Sums say of many documents what naming each would say at length, and a slow link has no room for that.
-      const isLong = due.length > NAMED_MAX || (due.length > 0 && this.carrier.isSlow);
-      if (isLong) this.#agreement.again();
-      else this.#reply(compareMessages(due));
+      // The next comparison says of many documents what naming each would say at length, and a slow link has no room
+      // for that. Not at once: while many change, it would find those that are on their way, and list them.
+      const isLong = due.length > NAMED_MAX || this.carrier.isSlow;
+      if (!isLong || !this.#rules.isAllCompared) this.#reply(compareMessages(due));
       const isDue = this.#agreement.isDue(this.carrier.isBusy);
       if (isDue || this.#outbox.takeForgetful()) this.reconcile();
     }
