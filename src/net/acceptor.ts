@@ -1,6 +1,6 @@
 // Connections that arrive, let in one by one: few strangers at a time, few from one address, and none for long.
 import { type Clock, within } from "../base/clock.ts";
-import { messageOf } from "../base/faults.ts";
+import { Fault, messageOf } from "../base/faults.ts";
 import { getLog } from "../base/log.ts";
 import { FailureBudget } from "./failure-budget.ts";
 import type { IncomingLink, Link, Network } from "./link.ts";
@@ -94,6 +94,7 @@ export class Acceptor {
     try {
       await this.#letIn(incoming, place);
     } catch (error) {
+      if (isLeaving(error)) return;
       this.#tell(source, place.isLost ? "lost its place to a newer connection" : messageOf(error));
     } finally {
       this.#leave(place);
@@ -151,6 +152,11 @@ export class Acceptor {
     this.#toldAt = now;
     log.warn("Connection refused", { address, cause, refused_so_far: this.#refused });
   }
+}
+
+/** Two nodes that dial each other at once have one link too many; nobody was refused. */
+function isLeaving(error: unknown): boolean {
+  return error instanceof Fault && error.details["isElsewhere"] === true;
 }
 
 function turnAway(link: Link): void {

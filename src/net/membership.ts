@@ -74,7 +74,7 @@ async function exchange(link: Link, own: Hello, formation: Formation): Promise<M
   if (stream === undefined) {
     const isElsewhere = (await link.ended).code === CLOSE.superseded.code;
     const why = isElsewhere ? "was connected already" : "left without a word";
-    throw new Fault("peer_refused", why);
+    throw new Fault("peer_refused", why, { isElsewhere });
   }
   refuseMoreStreams(link);
   if (isOutgoing) await stream.write(greeting);

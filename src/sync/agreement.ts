@@ -11,6 +11,8 @@ const ACCEPTOR_EXTRA_MS = 1_000;
 /** A catch-up puts that off as long as it moves, and at most this long. */
 const COMPARE_BUSY_MS = 30_000;
 const COMPARE_LATEST_MS = 600_000;
+/** The same, while what would differ is mostly on its way by another link. */
+const COMPARE_OVERTAKEN_MS = 180_000;
 /** A peer that has sent nothing more for so long is asked whether that was all. */
 const SILENT_MS = 500;
 
@@ -19,6 +21,8 @@ export interface AgreementContext {
   readonly clock: Clock;
   readonly catchUp: CatchUp;
   readonly isDialer: boolean;
+  /** Whether another link brings or takes what a comparison would find. */
+  readonly isOvertaken: () => boolean;
   /** Calls back once the peer has had all that we sent by now, and we its answers. */
   readonly afterAnswers: (then: () => void) => void;
 }
@@ -77,6 +81,7 @@ export class Agreement {
   /** Much is always under way between two that are busy; now and then they compare all the same. */
   get #isOverdue(): boolean {
     const sinceMs = this.#context.clock.monotonic() - this.#comparedAt;
+    if (this.#context.isOvertaken()) return sinceMs >= COMPARE_OVERTAKEN_MS;
     return this.quietMs >= COMPARE_BUSY_MS || sinceMs >= COMPARE_LATEST_MS;
   }
 

@@ -46,9 +46,14 @@ export class Carrier implements RelayPeer {
   readonly carriage = (key: DocumentKey, hash: string): Carriage =>
     this.#context.relays.carriage(this, key, hash);
 
+  /** Another slow link moves. */
+  get isOvertaken(): boolean {
+    return this.#context.relays.isMovingElsewhere(this);
+  }
+
   /** What is on its way, by this link or another slow one, would be found to differ, and sent again. */
   get isBusy(): boolean {
-    return this.isMoving || this.#context.relays.isMovingElsewhere(this);
+    return this.isMoving || this.isOvertaken;
   }
 
   /** A long path, on which a change may be left to another one: sums will tell whether it arrived. */

@@ -134,7 +134,9 @@ export class Session {
     const { store, clock, catchUp } = context;
     const isDialer = member.link.direction === "outgoing";
     const afterAnswers = (then: () => void) => this.#probes.after(this.#ping, then);
-    this.#agreement = new Agreement({ store, clock, catchUp, isDialer, afterAnswers });
+    const isOvertaken = () => this.carrier.isOvertaken;
+    const about = { store, clock, catchUp, isDialer, isOvertaken, afterAnswers };
+    this.#agreement = new Agreement(about);
     this.#comparison = new Comparison({
       store: () => this.#rules.compared,
       clock,
