@@ -33,7 +33,7 @@ const OPERATION: readonly Row[] = [
     path: "startupProbe",
     help: "Until the first answer of /api/v1/health. The database is checked at a start, some 4 s per GB.",
   },
-  ...probe("startupProbe", 2, 5, 300),
+  ...probe("startupProbe", 1, 5, 600),
   { path: "livenessProbe", help: "/api/v1/health; a node that does not answer is restarted." },
   ...probe("livenessProbe", 10, 5, 6),
   {
