@@ -96,6 +96,7 @@ async function open(config: Config, scope: Scope, notifier?: Notifier): Promise<
   const store = openStore(config, policies, scope);
   scope.defer("store", () => store.close());
   scope.run("scrub", (signal) => store.damage.scrub(signal));
+  scope.run("encryption", (signal) => store.resealing.run(systemClock, signal));
   log.info("TTL manager started", { preset: `"${config.ttlPreset}"` });
   const collector = { store, clock: systemClock, intervalSecs: config.gcIntervalSecs };
   scope.run("garbage collector", (signal) => collectGarbage(collector, signal));
@@ -218,6 +219,7 @@ function openStore(config: Config, policies: CollectionPolicies, scope: Scope): 
     cacheBytes: DEFAULT_CACHE_BYTES,
     crdtCacheBytes: CRDT_CACHE_BYTES,
     documentBytesMax: config.documentBytesMax,
+    encryption: { key: config.encryptionKey, previous: config.encryptionKeysPrevious },
     onFatal: (fault) => scope.fail(fault),
   });
 }

@@ -12,7 +12,6 @@ import {
   path,
   port,
   seconds,
-  secretBytes,
   secretToken,
   size,
 } from "./kinds.ts";
@@ -24,20 +23,10 @@ const GIB = 1024 ** 3;
 const count = (min: number, max: number) => integer({ placeholder: "N", min, max });
 
 /** What rows of one group have in common. */
-const sync = { group: "Sync, deletion and compaction", effective: false } as const;
 const attachments = { group: "Attachments", effective: false } as const;
 const agent = { group: "Remote agent", effective: false } as const;
 const nats = { group: "NATS bridge", effective: false } as const;
 const devices = { group: "Certificates and devices", effective: false } as const;
-
-const SYNC_SETTINGS = {
-  encryptionKey: optional(secretBytes({ min: 32, max: 32 }), {
-    ...sync,
-    env: ["PEAT_ENCRYPTION_KEY", "PEAT_NODE_ENCRYPTION_KEY"],
-    consequence: "documents are stored in the clear",
-    help: "Key for encryption at rest, base64 of exactly 32 bytes.",
-  }),
-};
 
 const ATTACHMENT_SETTINGS = {
   attachmentRoots: withDefault(listOf(namedPath), {
@@ -187,7 +176,6 @@ const DEVICE_SETTINGS = {
 };
 
 export const FEATURE_SETTINGS = {
-  ...SYNC_SETTINGS,
   ...ATTACHMENT_SETTINGS,
   ...AGENT_SETTINGS,
   ...NATS_SETTINGS,

@@ -195,14 +195,13 @@ class Loader {
 
   /** Warns of a value that differs from the default and changes nothing. */
   #warnWithoutEffect(name: SettingName, origin: Origin): void {
-    const { fallback, effective, consequence, kind } = settingOf(name);
+    const { fallback, effective, kind } = settingOf(name);
     if (effective !== false) return;
     if (fallback.kind === "text" && !kind.isSecret) {
       const normal = kind.parse(fallback.texts[this.#input.program]);
       if (normal.ok && kind.print(normal.value) === this.#texts.get(name)) return;
     }
-    const told = consequence === undefined ? "" : `: ${consequence}`;
-    this.warn(name, `${origin.name} is accepted but has no effect in this version${told}`);
+    this.warn(name, `${origin.name} is accepted but has no effect in this version`);
   }
 
   settle(name: SettingName): void {

@@ -64,8 +64,6 @@ export interface Row {
   readonly chart?: string;
   /** False while the behaviour is not built: accepted, checked, and warned of. */
   readonly effective?: false;
-  /** What follows from that, where somebody may rely on it; completes the warning. */
-  readonly consequence?: string;
   /** True where a variable that is set but empty has a meaning. */
   readonly emptyIsValue?: true;
 }

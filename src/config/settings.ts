@@ -78,6 +78,10 @@ const IDENTITY_SETTINGS = {
   ),
 };
 
+/** AES-256. */
+const ENCRYPTION_KEY = secretBytes({ min: 32, max: 32 });
+const ENCRYPTION_KEYS_PREVIOUS_MAX = 3;
+
 const STORAGE_SETTINGS = {
   dataDir: withDefault(path, {
     group: "Storage",
@@ -92,6 +96,20 @@ const STORAGE_SETTINGS = {
     find: findRuntimeDir,
     help: "Directory of what lives as long as the process: the API token that is made at start.",
   }),
+  encryptionKey: optional(ENCRYPTION_KEY, {
+    group: "Storage",
+    env: ["PEAT_ENCRYPTION_KEY", "PEAT_NODE_ENCRYPTION_KEY"],
+    help: "Key by which documents are encrypted on disk, base64 of exactly 32 bytes; unset, they lie in the clear.",
+  }),
+  encryptionKeysPrevious: withDefault(
+    listOf(ENCRYPTION_KEY, { itemsMax: ENCRYPTION_KEYS_PREVIOUS_MAX }),
+    {
+      group: "Storage",
+      env: ["PEAT_ENCRYPTION_KEY_PREVIOUS"],
+      fallback: "none",
+      help: "Up to 3 keys that were PEAT_ENCRYPTION_KEY before: what they encrypted is read, and written again by the present one (in the clear, if there is none).",
+    },
+  ),
   documentBytesMax: withDefault(size(1024, 16 * 1024 ** 2), {
     group: "Storage",
     env: ["PEAT_DOCUMENT_BYTES_MAX"],

@@ -2,18 +2,21 @@
 import { Fault } from "../base/faults.ts";
 import { splitKey } from "./document-key.ts";
 import { isShown } from "./entry.ts";
+import type { Envelopes } from "./envelope.ts";
 import { checkPreconditions, outcomeOf } from "./precondition.ts";
 import type { WriteGroup } from "./write-group.ts";
 import type { LocalWrite, PeerMerge } from "./write-queue.ts";
 
 export class Answers {
   readonly #group: WriteGroup;
+  readonly #envelopes: Envelopes;
   readonly #onBug: (error: unknown) => void;
   readonly #answers: (() => void)[] = [];
   readonly #failures: ((error: unknown) => void)[] = [];
 
   /** `onBug`: a write failed with something else than a Fault, and no state can be trusted after it. */
-  constructor(group: WriteGroup, onBug: (error: unknown) => void) {
+  constructor(group: WriteGroup, envelopes: Envelopes, onBug: (error: unknown) => void) {
+    this.#envelopes = envelopes;
     this.#group = group;
     this.#onBug = onBug;
   }
@@ -32,7 +35,9 @@ export class Answers {
       this.#group.write(entry, operation, restores !== undefined);
       if (restores !== undefined) this.#group.restored(restores);
       const outcome = outcomeOf(operation, existed, !existed || entry.hash !== hashBefore);
-      const told = { json: entry.json ?? "null", hash: entry.hash ?? "" };
+      const { json: written, hash = "" } = entry;
+      const json = written === undefined ? "null" : this.#envelopes.open(written);
+      const told = { json, hash };
       this.#answers.push(() => {
         const deleted = outcome === "deleted";
         resolve({

@@ -1,15 +1,17 @@
 // Renderings without their past: each is replaced by one change, or where a collection keeps a window of its
 // history, by one change and those of the window. The documents' states stay as they are, and so does all that
 // peers and readers see.
-import { type Clock, sleep } from "../base/clock.ts";
+import type { Clock } from "../base/clock.ts";
 import { getLog } from "../base/log.ts";
 import type { CollectionPolicies } from "./collection-policies.ts";
-import { type Database, isDamaged } from "./database.ts";
+import type { Database } from "./database.ts";
 import { type DocumentKey, splitKey } from "./document-key.ts";
 import { beginRendering, encodeTip, growRendering, type Tip } from "./rendering.ts";
 import type { RenderingPart, RenderingSize, StoredRendering } from "./rendering-table.ts";
+import { isDamaged } from "./row.ts";
 import type { StartId } from "./stamp.ts";
 import { decodeState } from "./state.ts";
+import { giveBackPages, Turn } from "./turns.ts";
 
 const log = getLog("peat_mesh::storage::automerge_store");
 
@@ -36,12 +38,8 @@ export interface Compacted {
   readonly after: number;
 }
 
-/** A sweep works for this long at a time, and then leaves the core to others for as long again. */
-const TURN_MS = 5;
-const PAUSE_MS = 5;
 const SIZES_PER_TURN = 500;
 const PARTS_PER_TURN = 100;
-const PAGES_PER_TURN = 256;
 /** The first part is the document without its past. */
 const FIRST_PART = 0;
 
@@ -65,7 +63,7 @@ export class Compactor {
         `Compacted ${part.count} documents with prefix '${collection}:': ${printSizes(part)}`,
       );
     }
-    await this.#shrink(turn);
+    await giveBackPages(this.#options.database.renderings, turn);
     return whole;
   }
 
@@ -142,20 +140,6 @@ export class Compactor {
     }
     return undefined;
   }
-
-  /** Gives the empty pages back to the file system. */
-  async #shrink(turn: Turn): Promise<void> {
-    const table = this.#options.database.renderings;
-    let free = table.freePages();
-    if (free === 0) return;
-    while (free > 0 && (await turn.next())) {
-      table.vacuum(PAGES_PER_TURN);
-      const left = table.freePages();
-      if (left >= free) break;
-      free = left;
-    }
-    if (await turn.next()) table.shrinkFiles();
-  }
 }
 
 /** A rendering that is made again from versions that were kept. */
@@ -189,28 +173,6 @@ class Rebuilt {
     if (this.#tip === undefined) return undefined;
     const bytes = this.parts.reduce((total, { chunks }) => total + chunks.length, 0);
     return { key: this.#key, tip: encodeTip(this.#tip), bytes, parts: this.parts.length };
-  }
-}
-
-/** Time in small pieces, so that nobody waits for a sweep. */
-class Turn {
-  readonly #clock: Clock;
-  readonly #signal: AbortSignal;
-  #untilMs: number;
-
-  constructor(clock: Clock, signal: AbortSignal) {
-    this.#clock = clock;
-    this.#signal = signal;
-    this.#untilMs = clock.monotonic() + TURN_MS;
-  }
-
-  /** False once the sweep is to end. */
-  async next(): Promise<boolean> {
-    if (this.#clock.monotonic() >= this.#untilMs) {
-      await sleep(this.#clock, PAUSE_MS, this.#signal);
-      this.#untilMs = this.#clock.monotonic() + TURN_MS;
-    }
-    return !this.#signal.aborted;
   }
 }
 

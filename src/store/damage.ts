@@ -4,8 +4,9 @@ import { type Clock, sleep } from "../base/clock.ts";
 import { Fault } from "../base/faults.ts";
 import { getLog } from "../base/log.ts";
 import type { CrdtCache } from "./crdt-cache.ts";
-import { type DamagedRow, type Database, damageOf } from "./database.ts";
+import type { Database } from "./database.ts";
 import type { DocumentKey } from "./document-key.ts";
+import { type DamagedRow, damageOf } from "./row.ts";
 import { readLife } from "./state.ts";
 
 const log = getLog("peat_mesh::storage::automerge_store");

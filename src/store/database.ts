@@ -4,150 +4,33 @@ import { type Fault, messageOf } from "../base/faults.ts";
 import { getLog } from "../base/log.ts";
 import type { DocumentKey } from "./document-key.ts";
 import { DueRows } from "./due-rows.ts";
+import { Envelopes } from "./envelope.ts";
 import { GuestTable } from "./guest-table.ts";
 import { checkIntegrity } from "./integrity.ts";
 import { RenderingTable } from "./rendering-table.ts";
+import { Resealing } from "./resealing.ts";
+import {
+  COLUMNS,
+  type CountedRow,
+  type DamagedRow,
+  damageOf,
+  fromRaw,
+  type Leaf,
+  openState,
+  type RawLeaf,
+  type RawRow,
+  type Row,
+  toCounted,
+  toRaw,
+} from "./row.ts";
 import { prepare } from "./schema.ts";
+import { NO_ENCRYPTION, Seal, type SealOptions } from "./seal.ts";
 import { SetAside } from "./set-aside.ts";
 import { damagedFile, toStorageFault } from "./storage-fault.ts";
 import { Stubs } from "./stubs.ts";
-import { bucketOf } from "./sums.ts";
+import { unlock } from "./unlock.ts";
 
 const log = getLog("peat_mesh::storage::automerge_store");
-
-/** One document as it lies on disk. */
-export interface Row {
-  /** Position in the order of commits; a document's newest commit only. */
-  readonly seq: number;
-  readonly key: DocumentKey;
-  /** First bits of SHA-256(key): the leaf of the reconciliation tree. */
-  readonly bucket: number;
-  /** Not to be shown to readers: its state is a tombstone, or it is hidden. */
-  readonly deleted: boolean;
-  /** Too old to be served, or set aside, although its state is alive. */
-  readonly hidden: boolean;
-  /** Encoded State. */
-  readonly state: Uint8Array;
-  /** Canonical JSON; undefined for a deleted document. */
-  readonly json: string | undefined;
-  /** State hash, 32 hex digits. */
-  readonly hash: string;
-  /** Ms since the Unix epoch of the commit on this node. */
-  readonly writtenAt: number;
-  /** Ms of the newest write in the state, of its deletion if it is deleted. */
-  readonly newestAt: number;
-  /** Ms from which on it has had its time; undefined: never. */
-  readonly due: number | undefined;
-}
-
-/** What the reconciliation tree needs of every document. */
-export interface Leaf {
-  readonly key: DocumentKey;
-  readonly hash: string;
-  /** Whether it is a tombstone. */
-  readonly deleted: boolean;
-}
-
-/** What is counted of every document. */
-export type CountedRow = Pick<Row, "key" | "bucket" | "hash" | "deleted" | "hidden" | "due">;
-
-type RawRow = {
-  seq: number;
-  key: string;
-  bucket: number;
-  deleted: number;
-  state: Uint8Array;
-  json: string | null;
-  hash: string;
-  written_at: number;
-  newest_at: number;
-  due: number | null;
-  checksum: number;
-};
-
-type RawLeaf = Pick<RawRow, "bucket" | "key" | "hash" | "deleted" | "due">;
-
-const COLUMNS =
-  "seq, key, bucket, deleted, state, json, hash, written_at, newest_at, due, checksum";
-
-/** Values of the column `deleted`. */
-const ALIVE = 0;
-const DELETED = 1;
-const HIDDEN = 2;
-
-function deletedOf({ deleted, hidden }: Pick<Row, "deleted" | "hidden">): number {
-  if (hidden) return HIDDEN;
-  return deleted ? DELETED : ALIVE;
-}
-
-/** Detects what the disk changed behind our back; not a defence against people. */
-function checksumOf(row: Omit<Row, "seq" | "writtenAt" | "bucket">): number {
-  // Rows of the schemas before the third had no times.
-  const times =
-    row.newestAt === 0 ? row.deleted : `${deletedOf(row)}\n${row.newestAt}\n${row.due ?? ""}`;
-  const text = `${row.key}\n${row.hash}\n${times}\n${row.json ?? ""}`;
-  return (Bun.hash.crc32(row.state) ^ Bun.hash.crc32(text)) >>> 0;
-}
-
-const NO_STATE = new Uint8Array(0);
-
-/** A row that its checksum disowns. */
-export interface DamagedRow {
-  readonly damaged: true;
-  readonly seq: number;
-  readonly key: DocumentKey;
-  /** Encoded State, as far as it can be read: the life that it tells is a guess. */
-  readonly state: Uint8Array;
-}
-
-/** Damage may change a value's type, too. */
-function hasTypes(raw: RawRow): boolean {
-  return (
-    typeof raw.key === "string" &&
-    raw.state instanceof Uint8Array &&
-    (raw.json === null || typeof raw.json === "string") &&
-    typeof raw.hash === "string"
-  );
-}
-
-function toDamaged({ seq, key, state }: RawRow | Row): DamagedRow {
-  const rest = state instanceof Uint8Array ? state : NO_STATE;
-  return { damaged: true, seq, key: String(key) as DocumentKey, state: rest };
-}
-
-function fromRaw(raw: RawRow): Row | DamagedRow {
-  if (!hasTypes(raw)) return toDamaged(raw);
-  const row: Row = {
-    seq: raw.seq,
-    key: raw.key as DocumentKey,
-    bucket: raw.bucket,
-    deleted: raw.deleted !== ALIVE,
-    hidden: raw.deleted === HIDDEN,
-    state: raw.state,
-    json: raw.json ?? undefined,
-    hash: raw.hash,
-    writtenAt: raw.written_at,
-    newestAt: raw.newest_at,
-    due: raw.due ?? undefined,
-  };
-  if (checksumOf(row) === raw.checksum) return row;
-  return toDamaged(row);
-}
-
-function toCounted({ bucket, key, hash, deleted, due }: RawLeaf): CountedRow {
-  const shown = { deleted: deleted !== ALIVE, hidden: deleted === HIDDEN, due: due ?? undefined };
-  return { bucket, key: key as DocumentKey, hash, ...shown };
-}
-
-/** The row as a damaged one, if it is: also if it only lies in another bucket than its key's. */
-export function damageOf(row: Row | DamagedRow): DamagedRow | undefined {
-  if (isDamaged(row)) return row;
-  return row.bucket === bucketOf(row.key) ? undefined : toDamaged(row);
-}
-
-export function isDamaged(row: Row | DamagedRow | undefined): row is DamagedRow {
-  return row !== undefined && "damaged" in row;
-}
 
 export interface DatabaseOptions {
   /** A file, or ":memory:". */
@@ -156,6 +39,8 @@ export interface DatabaseOptions {
   readonly cacheBytes: number;
   /** Ms since the Unix epoch; the system's clock unless given. */
   readonly now?: () => number;
+  /** How documents lie on disk; in the clear unless given. */
+  readonly encryption?: SealOptions | undefined;
   /** Called when reading fails: what is here can no longer be told. */
   readonly onFailure?: (fault: Fault) => void;
 }
@@ -170,18 +55,26 @@ export class Database {
   readonly due: DueRows;
   readonly stubs: Stubs;
   readonly aside: SetAside;
+  readonly resealing: Resealing;
+  /** Opens documents that an older sidecar has encrypted by one of the keys. */
+  readonly envelopes: Envelopes;
   readonly #sqlite: Sqlite;
+  readonly #seal: Seal;
   readonly #onFailure: (fault: Fault) => void;
 
-  private constructor(sqlite: Sqlite, { path, onFailure, now = Date.now }: DatabaseOptions) {
+  private constructor(sqlite: Sqlite, seal: Seal, options: DatabaseOptions) {
+    const { path, onFailure, now = Date.now, encryption = NO_ENCRYPTION } = options;
     this.#sqlite = sqlite;
+    this.#seal = seal;
     this.path = path;
-    this.renderings = new RenderingTable(sqlite);
+    this.renderings = new RenderingTable(sqlite, seal);
+    this.resealing = new Resealing({ sqlite, seal, path, renderings: this.renderings });
+    this.envelopes = new Envelopes(encryption);
     this.due = new DueRows(sqlite);
     this.stubs = new Stubs(sqlite);
-    this.aside = new SetAside(sqlite);
+    this.aside = new SetAside(sqlite, seal);
     this.#onFailure = onFailure ?? (() => undefined);
-    this.guests = new GuestTable(sqlite, { path, now, onFailure: this.#onFailure });
+    this.guests = new GuestTable(sqlite, { path, now, seal, onFailure: this.#onFailure });
   }
 
   /** Faults: storage_locked, storage_unusable (damaged, not ours, from a later version). */
@@ -191,7 +84,9 @@ export class Database {
     try {
       sqlite = new Sqlite(options.path, { create: true, strict: true });
       prepare(sqlite, options);
-      const database = new Database(sqlite, options);
+      const seal = new Seal(options.encryption ?? NO_ENCRYPTION);
+      unlock(sqlite, seal, options.path);
+      const database = new Database(sqlite, seal, options);
       if (checkIntegrity(sqlite, options.path)) database.#setAllAside(Date.now());
       if (database.lastSeq() > SEQ_MAX) throw damagedFile(options.path, "sequence number");
       return database;
@@ -202,6 +97,7 @@ export class Database {
   }
 
   close(): void {
+    this.resealing.close();
     this.#sqlite.close();
   }
 
@@ -245,7 +141,7 @@ export class Database {
       `SELECT ${COLUMNS} FROM documents WHERE key = ?`,
     );
     const raw = this.#read(() => query.get(key));
-    return raw === null ? undefined : fromRaw(raw);
+    return raw === null ? undefined : fromRaw(raw, this.#seal);
   }
 
   /** Documents of `collection` in key order that are served at `now`, ids after `after` only; without their states. */
@@ -260,13 +156,7 @@ export class Database {
            AND (due IS NULL OR due > ?) ORDER BY key LIMIT ?`,
       )
       .iterate(`${collection}:${after ?? ""}`, `${collection};`, now, limit);
-    // States may be megabytes each, and lists don't need them: each is let go once its checksum is right.
-    return this.#read(() =>
-      Array.from(rows, (raw) => {
-        const row = fromRaw(raw);
-        return isDamaged(row) ? row : { ...row, state: NO_STATE };
-      }),
-    );
+    return this.#read(() => Array.from(rows, (raw) => fromRaw(raw, this.#seal, false)));
   }
 
   /** The newest version of what was committed after `seq`, up to and including `until`, in that order. */
@@ -274,7 +164,7 @@ export class Database {
     const query = this.#sqlite.query<RawRow, [number, number, number]>(
       `SELECT ${COLUMNS} FROM documents WHERE seq > ? AND seq <= ? ORDER BY seq LIMIT ?`,
     );
-    return this.#read(() => query.all(seq, until, limit)).map(fromRaw);
+    return this.#read(() => query.all(seq, until, limit)).map((raw) => fromRaw(raw, this.#seal));
   }
 
   /** Every document, from the index alone. */
@@ -310,7 +200,7 @@ export class Database {
       .all()
       .map(({ key, state }) => ({
         key: key as DocumentKey,
-        state: state instanceof Uint8Array ? state : NO_STATE,
+        state: openState(this.#seal, key, state),
       }));
   }
 
@@ -342,18 +232,19 @@ export class Database {
       for (const row of removed) this.#setAside(row, now);
       const upsert = db.query(UPSERT);
       for (const row of rows) {
+        const raw = toRaw(row, this.#seal);
         upsert.run(
-          row.seq,
-          row.key,
-          row.bucket,
-          deletedOf(row),
-          row.state,
-          row.json ?? null,
-          row.hash,
-          row.writtenAt,
-          row.newestAt,
-          row.due ?? null,
-          checksumOf(row),
+          raw.seq,
+          raw.key,
+          raw.bucket,
+          raw.deleted,
+          raw.state,
+          raw.json,
+          raw.hash,
+          raw.written_at,
+          raw.newest_at,
+          raw.due,
+          raw.checksum,
         );
       }
       also();

@@ -1,8 +1,8 @@
 // One document within a group of writes: what it was, what it has become, and the row that makes that durable.
 import { assert } from "../base/assert.ts";
 import { concatBytes } from "../base/bytes.ts";
-import type { Row } from "./database.ts";
 import type { DocumentKey } from "./document-key.ts";
+import type { Row } from "./row.ts";
 import type { WhyAside } from "./set-aside.ts";
 import { decodeState, encodeState, type State, type StateHash } from "./state.ts";
 import { type Stub, toTombstone } from "./stubs.ts";

@@ -2,9 +2,10 @@
 import type { CancelTimer, Clock } from "../base/clock.ts";
 import { getLog } from "../base/log.ts";
 import type { CollectionPolicies } from "./collection-policies.ts";
-import { type Database, isDamaged, type Row } from "./database.ts";
+import type { Database } from "./database.ts";
 import type { DocumentKey } from "./document-key.ts";
 import { dueAt, newestIn } from "./lifetimes.ts";
+import { isDamaged, type Row } from "./row.ts";
 import { decodeState } from "./state.ts";
 import { toStorageFault } from "./storage-fault.ts";
 

@@ -1,9 +1,11 @@
 // Committed changes for readers, in commit order: what happened since a token, then what happens.
 import { BoundedQueue, type Taken } from "../base/queue.ts";
-import { type Database, isDamaged, type Row } from "./database.ts";
+import type { Database } from "./database.ts";
 import { type DocumentKey, splitKey } from "./document-key.ts";
 import { isTooOld } from "./entry.ts";
+import type { Envelopes } from "./envelope.ts";
 import { Epochs } from "./epochs.ts";
+import { isDamaged, type Row } from "./row.ts";
 
 export interface StoredDocument {
   readonly key: DocumentKey;
@@ -52,9 +54,9 @@ export interface SubscribeOptions {
 /** One row at a time: a row may be megabytes, and there may be many readers that read nothing. */
 const BACKLOG_PAGE = 1;
 
-export function toStoredDocument(row: Row): StoredDocument {
+export function toStoredDocument(row: Row, envelopes: Envelopes): StoredDocument {
   const { collection, id } = splitKey(row.key);
-  const json = row.deleted ? "null" : (row.json ?? "null");
+  const json = row.deleted || row.json === undefined ? "null" : envelopes.open(row.json);
   return { key: row.key, collection, id, json, hash: row.hash, seq: row.seq, deleted: row.deleted };
 }
 
@@ -138,7 +140,7 @@ export class Feed {
         // Of what is too old now a later commit tells that it is gone.
         if (isDamaged(row) || (!row.deleted && isTooOld(row, this.#now()))) continue;
         if (!wants(splitKey(row.key).collection)) continue;
-        const document = toStoredDocument(row);
+        const document = toStoredDocument(row, this.#database.envelopes);
         yield { seq: row.seq, token: this.#epochs.token(row.seq), document, before: "unknown" };
       }
       seq = rows.at(-1)?.seq ?? until;

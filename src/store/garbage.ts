@@ -2,10 +2,11 @@
 // documents and the contents of deleted ones are dropped, stubs are forgotten, and what guests held that are gone for good.
 import type { CollectionPolicies } from "./collection-policies.ts";
 import type { CrdtCache } from "./crdt-cache.ts";
-import { type Database, isDamaged, type Row } from "./database.ts";
+import type { Database } from "./database.ts";
 import type { DeletionMemory } from "./deletion-memory.ts";
 import { type DocumentKey, splitKey } from "./document-key.ts";
 import { GRACE_MS } from "./lifetimes.ts";
+import { isDamaged, type Row } from "./row.ts";
 import { readLife } from "./state.ts";
 
 export interface Collected {

@@ -5,6 +5,7 @@ import type { Database as Sqlite } from "bun:sqlite";
 import type { Fault } from "../base/faults.ts";
 import { getLog } from "../base/log.ts";
 import type { DocumentKey } from "./document-key.ts";
+import type { Place, Seal } from "./seal.ts";
 import { toStorageFault } from "./storage-fault.ts";
 
 const log = getLog("peat_mesh::storage::automerge_store");
@@ -23,6 +24,7 @@ interface Waiting {
 
 export interface GuestTableOptions {
   readonly path: string;
+  readonly seal: Seal;
   /** Ms since the Unix epoch. */
   readonly now: () => number;
   /** Called when the file can't be read or written any more. */
@@ -65,7 +67,7 @@ export class GuestTable {
       if (row !== null && row.used_at < this.#options.now() - USE_STEP_MS) {
         this.#used.set(nameOf(guest, key), { guest, key });
       }
-      return row?.chunks;
+      return row === null ? undefined : this.#options.seal.open(row.chunks, placeOf(guest, key));
     } catch (error) {
       const fault = toStorageFault(error, this.#options.path);
       this.#options.onFailure(fault);
@@ -118,7 +120,7 @@ export class GuestTable {
       for (const { guest, key } of used) use.run(now, guest, key);
       for (const { guest, key, chunks } of waiting) {
         if (chunks === undefined) remove.run(guest, key);
-        else put.run(guest, key, chunks, now);
+        else put.run(guest, key, this.#options.seal.close(chunks, placeOf(guest, key)), now);
       }
     });
     try {
@@ -130,6 +132,11 @@ export class GuestTable {
       else log.warn("What guests hold was not written down", { cause: fault.message });
     }
   }
+}
+
+/** Where a guest's history of a document lies. */
+export function placeOf(guest: string, key: string): Place {
+  return { column: `guest ${guest}`, key };
 }
 
 function nameOf(guest: string, key: DocumentKey): string {

@@ -29,7 +29,7 @@ export type WriteOperation =
   | { readonly kind: "patch"; readonly body: string }
   | { readonly kind: "delete"; readonly reason: string };
 
-type ContentOperation = Exclude<WriteOperation, { kind: "delete" }>;
+export type ContentOperation = Exclude<WriteOperation, { kind: "delete" }>;
 
 export interface Life {
   readonly life: number;

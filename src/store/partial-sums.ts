@@ -1,5 +1,5 @@
 // Sums over some of the rows, made when they are asked for and kept up with every change; a bounded number of them.
-import type { CountedRow } from "./database.ts";
+import type { CountedRow } from "./row.ts";
 import { Sums } from "./sums.ts";
 
 type SummedRow = Pick<CountedRow, "bucket" | "key" | "hash" | "due">;

@@ -3,6 +3,7 @@
 // cut some of the newest are missing, and are made again.
 import type { Database as Sqlite } from "bun:sqlite";
 import type { DocumentKey } from "./document-key.ts";
+import type { Place, Seal } from "./seal.ts";
 
 /** Created with the file, or when a file of schema 1 is opened. A row that goes, goes with its rendering. */
 export const RENDERING_SCHEMA = `
@@ -49,7 +50,7 @@ export interface RenderingUpdate {
 export interface RenderableCommit {
   readonly seq: number;
   readonly key: DocumentKey;
-  /** Whether the document keeps its whole history itself. */
+  /** Whether the document keeps its whole history itself; of one that is encrypted only the row tells. */
   readonly isHistory: boolean;
 }
 
@@ -63,17 +64,32 @@ type RawPart = { part: number; at: number; chunks: unknown; state: unknown };
 
 const NO_BYTES = new Uint8Array(0);
 
-/** Damage may change a value's type, too. */
-function bytesOf(value: unknown): Uint8Array | undefined {
-  return value instanceof Uint8Array ? value : undefined;
+export function tipPlace(key: string): Place {
+  return { column: "tip", key };
+}
+
+export function chunksPlace(key: string, part: number): Place {
+  return { column: `chunks ${part}`, key };
+}
+
+/** Of the version that a part keeps. */
+export function versionPlace(key: string, part: number): Place {
+  return { column: `version ${part}`, key };
 }
 
 /** Throws what SQLite throws. */
 export class RenderingTable {
   readonly #sqlite: Sqlite;
+  readonly #seal: Seal;
 
-  constructor(sqlite: Sqlite) {
+  constructor(sqlite: Sqlite, seal: Seal) {
     this.#sqlite = sqlite;
+    this.#seal = seal;
+  }
+
+  /** Damage may change a value's type, too. */
+  #open(value: unknown, place: Place): Uint8Array | undefined {
+    return value instanceof Uint8Array ? this.#seal.open(value, place) : undefined;
   }
 
   /** Every version up to this one has been rendered. */
@@ -90,7 +106,9 @@ export class RenderingTable {
       "SELECT key, tip, bytes, parts FROM renderings WHERE key = ?",
     );
     const raw = query.get(key);
-    return raw === null ? undefined : { ...raw, tip: bytesOf(raw.tip) ?? NO_BYTES };
+    return raw === null
+      ? undefined
+      : { ...raw, tip: this.#open(raw.tip, tipPlace(key)) ?? NO_BYTES };
   }
 
   /** Parts of one document with their numbers, those after `after`. */
@@ -100,8 +118,8 @@ export class RenderingTable {
     );
     return query.all(key, after, limit).map((raw) => ({
       ...raw,
-      chunks: bytesOf(raw.chunks) ?? NO_BYTES,
-      state: bytesOf(raw.state),
+      chunks: this.#open(raw.chunks, chunksPlace(key, raw.part)) ?? NO_BYTES,
+      state: this.#open(raw.state, versionPlace(key, raw.part)),
     }));
   }
 
@@ -164,12 +182,17 @@ export class RenderingTable {
     if (added.length === parts) this.#drop(key);
     this.#sqlite
       .query("INSERT OR REPLACE INTO renderings VALUES (?, ?, ?, ?)")
-      .run(key, tip, bytes, parts);
+      .run(key, this.#seal.close(tip, tipPlace(key)), bytes, parts);
     const insert = this.#sqlite.query(
       "INSERT OR REPLACE INTO rendering_parts VALUES (?, ?, ?, ?, ?)",
     );
     for (const [index, { at, chunks, state }] of added.entries()) {
-      insert.run(key, parts - added.length + index, at, chunks, state ?? null);
+      const part = parts - added.length + index;
+      const cells = [
+        this.#seal.close(chunks, chunksPlace(key, part)),
+        state === undefined ? null : this.#seal.close(state, versionPlace(key, part)),
+      ] as const;
+      insert.run(key, part, at, ...cells);
     }
   }
 

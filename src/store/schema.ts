@@ -4,7 +4,7 @@ import { Fault } from "../base/faults.ts";
 import { RENDERING_SCHEMA } from "./rendering-table.ts";
 import { damagedFile } from "./storage-fault.ts";
 
-const SCHEMA_VERSION = 4;
+const SCHEMA_VERSION = 5;
 /** "peat" in ASCII: tells our files from other SQLite databases. */
 const APPLICATION_ID = 0x70656174;
 
@@ -65,6 +65,8 @@ const STEPS: Readonly<Record<number, string>> = {
     UPDATE guest_histories SET used_at = unixepoch() * 1000;
     ${GUEST_HISTORIES_INDEX}
   `,
+  // From here on cells may be encrypted, which an earlier version would take for damage.
+  4: "",
 };
 
 /** Sets up a connection; makes the tables of a new file. Faults: storage_locked, storage_unusable. */

@@ -2,6 +2,8 @@
 // that the formation no longer knows, and of damaged rows.
 import type { Database as Sqlite } from "bun:sqlite";
 import type { DocumentKey } from "./document-key.ts";
+import { jsonPlace, textBytes } from "./row.ts";
+import type { Seal } from "./seal.ts";
 
 /**
  * deleted: its collection keeps the content of deleted documents for a while.
@@ -29,13 +31,15 @@ export interface AsideQuery {
 
 type RawEntry = { id: number; why: string; key: string; at: number; bytes: number | null };
 
-const COLUMNS = "id, why, key, at, octet_length(json) AS bytes";
+const COLUMNS = `id, why, key, at, ${textBytes("json")} AS bytes`;
 
 export class SetAside {
   readonly #sqlite: Sqlite;
+  readonly #seal: Seal;
 
-  constructor(sqlite: Sqlite) {
+  constructor(sqlite: Sqlite, seal: Seal) {
     this.#sqlite = sqlite;
+    this.#seal = seal;
   }
 
   /** In place of an earlier entry of the same key and reason. To be called in a transaction. */
@@ -44,7 +48,7 @@ export class SetAside {
     this.removeOf(why, key);
     this.#sqlite
       .query("INSERT INTO set_aside (at, why, key, json) VALUES (?, ?, ?, ?)")
-      .run(at, why, key, json);
+      .run(at, why, key, this.#seal.closeText(json, jsonPlace(key)));
   }
 
   find(id: number): AsideEntry | undefined {
@@ -54,12 +58,14 @@ export class SetAside {
     return raw === null ? undefined : fromRaw(raw);
   }
 
-  /** Canonical JSON. */
+  /** Canonical JSON; undefined where it is lost. */
   contentOf(id: number): string | undefined {
-    const query = this.#sqlite.query<{ json: string | null }, [number]>(
-      "SELECT json FROM set_aside WHERE id = ?",
+    const query = this.#sqlite.query<{ key: string; json: string | Uint8Array | null }, [number]>(
+      "SELECT key, json FROM set_aside WHERE id = ?",
     );
-    return query.get(id)?.json ?? undefined;
+    const raw = query.get(id);
+    if (raw === null || raw.json === null) return undefined;
+    return this.#seal.openText(raw.json, jsonPlace(raw.key));
   }
 
   remove(id: number): void {

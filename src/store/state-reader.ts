@@ -1,9 +1,10 @@
 // States as peers are sent them: whole, or of a history what they lack.
 import type { CrdtCache } from "./crdt-cache.ts";
-import type { Database, Row } from "./database.ts";
+import type { Database } from "./database.ts";
 import type { DocumentKey } from "./document-key.ts";
 import { isSetAside } from "./entry.ts";
 import type { HistoryDocument } from "./history.ts";
+import type { Row } from "./row.ts";
 import { decodeState, encodeState, type StateHash } from "./state.ts";
 
 export interface StateReaderOptions {

@@ -3,6 +3,7 @@ import type { Clock } from "../base/clock.ts";
 import type { Fault } from "../base/faults.ts";
 import type { CollectionPolicies } from "./collection-policies.ts";
 import type { DocumentKey } from "./document-key.ts";
+import type { SealOptions } from "./seal.ts";
 import type { StateHash } from "./state.ts";
 
 /** One document of a commit, as the sync side needs it. */
@@ -25,6 +26,8 @@ export interface StoreOptions {
   readonly cacheBytes: number;
   readonly crdtCacheBytes: number;
   readonly documentBytesMax: number;
+  /** How documents lie on disk; in the clear unless given. */
+  readonly encryption?: SealOptions | undefined;
   /** Called once for a failure after which nothing here may be trusted: the process has to end. */
   readonly onFatal: (fault: Fault) => void;
 }

@@ -8,7 +8,7 @@ import type { CollectionPolicies } from "./collection-policies.ts";
 import { Contents } from "./contents.ts";
 import { CrdtCache } from "./crdt-cache.ts";
 import { Damage } from "./damage.ts";
-import { Database, isDamaged, type Leaf, type Row } from "./database.ts";
+import { Database } from "./database.ts";
 import { DeletionMemory } from "./deletion-memory.ts";
 import type { DocumentKey } from "./document-key.ts";
 import { isSetAside, isTooOld, toRow } from "./entry.ts";
@@ -25,6 +25,8 @@ import type { GuestTable } from "./guest-table.ts";
 import { horizonAt } from "./lifetimes.ts";
 import type { WriteRequest, WriteResult } from "./precondition.ts";
 import { Renderings } from "./renderings.ts";
+import type { Resealing } from "./resealing.ts";
+import { isDamaged, type Leaf, type Row } from "./row.ts";
 import { newStartId, Stamper, type StartId } from "./stamp.ts";
 import type { StateHash } from "./state.ts";
 import { StateReader } from "./state-reader.ts";
@@ -52,6 +54,7 @@ export class Store {
   readonly policies: CollectionPolicies;
   readonly guests: GuestTable;
   readonly damage: Damage;
+  readonly resealing: Resealing;
   readonly #options: StoreOptions;
   readonly #database: Database;
   readonly #cache: CrdtCache;
@@ -81,6 +84,7 @@ export class Store {
     this.storeId = storeId;
     this.policies = options.policies;
     this.guests = database.guests;
+    this.resealing = database.resealing;
     this.start = newStartId(options.random);
     this.#cache = new CrdtCache({
       actor: this.start,
@@ -113,9 +117,9 @@ export class Store {
 
   /** Faults: storage_locked, storage_unusable. */
   static open(options: StoreOptions): Store {
-    const { path, cacheBytes, clock, onFatal } = options;
+    const { path, cacheBytes, clock, onFatal, encryption } = options;
     const now = () => clock.now();
-    const database = Database.open({ path, cacheBytes, now, onFailure: onFatal });
+    const database = Database.open({ path, cacheBytes, now, encryption, onFailure: onFatal });
     try {
       return new Store(options, database, storeIdOf(database, options.random));
     } catch (error) {
@@ -171,7 +175,7 @@ export class Store {
   get(key: DocumentKey): StoredDocument | undefined {
     const row = this.#row(key);
     if (row === undefined || row.deleted || isTooOld(row, this.#now)) return undefined;
-    return toStoredDocument(row);
+    return toStoredDocument(row, this.#database.envelopes);
   }
 
   /** Alive documents in key order, those with ids after `after`. */
@@ -183,7 +187,7 @@ export class Store {
       now: this.#now,
     })) {
       if (isDamaged(row)) this.damage.add(row);
-      else documents.push(toStoredDocument(row));
+      else documents.push(toStoredDocument(row, this.#database.envelopes));
     }
     return documents;
   }
@@ -339,7 +343,9 @@ export class Store {
 
   #commitGroup(): void {
     const group = this.#newGroup();
-    const answers = new Answers(group, (error) => this.#reportFailure(error));
+    const answers = new Answers(group, this.#database.envelopes, (error) =>
+      this.#reportFailure(error),
+    );
     for (const key of this.#expiry.take(this.#now)) group.hide(group.entry(key));
     const now = () => this.#options.clock.monotonic();
     this.#waiting.takeLocal(now, (write) => answers.write(write));
@@ -375,7 +381,7 @@ export class Store {
     this.renderings.committed(rows.map((row, i) => ({ row, before: changed[i]?.before })));
     if (damaged.length > 0 || changed.some(isTold)) this.#revision += 1;
     this.#expiry.committed(rows);
-    this.#feed.publish(toChanges(changed, rows));
+    this.#feed.publish(toChanges(changed, rows, this.#database.envelopes));
     const committed = toCommitted(changed);
     if (committed.length > 0) for (const listener of this.#listeners) listener(committed);
     this.damage.committed(damaged, changed);

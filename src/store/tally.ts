@@ -1,8 +1,9 @@
 // What is derived from the rows and kept with every commit: reconciliation sums and counts of documents.
 import { compareText } from "../base/text.ts";
-import type { CountedRow, Database } from "./database.ts";
+import type { Database } from "./database.ts";
 import { splitKey } from "./document-key.ts";
 import { PartialSums } from "./partial-sums.ts";
+import type { CountedRow } from "./row.ts";
 import { type Prefix, type Sum, Sums } from "./sums.ts";
 
 /** Horizons of peers for which sums are kept. */

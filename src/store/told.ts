@@ -1,20 +1,23 @@
 // What a commit is to those who listen: changes for readers, news for peers.
-import type { Row } from "./database.ts";
+
 import { type Entry, toDelta } from "./entry.ts";
+import type { Envelopes } from "./envelope.ts";
 import { type Change, toStoredDocument } from "./feed.ts";
+import type { Row } from "./row.ts";
 import type { Committed } from "./store-options.ts";
 
 /** For readers of the feed. What nobody was told to be there is not told to be gone. */
 export function toChanges(
   changed: readonly Entry[],
   rows: readonly Row[],
+  envelopes: Envelopes,
 ): readonly Omit<Change, "token">[] {
   const changes = rows.map((row, index) => {
     const before = changed[index]?.before;
     const was = before === undefined ? "absent" : before.deleted ? "deleted" : "alive";
     return {
       seq: row.seq,
-      document: toStoredDocument(row),
+      document: toStoredDocument(row, envelopes),
       before: was,
       hidden: row.hidden,
     } as const;

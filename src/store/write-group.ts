@@ -5,7 +5,7 @@ import { getLog } from "../base/log.ts";
 import type { CollectionPolicies } from "./collection-policies.ts";
 import type { CrdtCache } from "./crdt-cache.ts";
 import type { Damage } from "./damage.ts";
-import { type Database, isDamaged } from "./database.ts";
+import type { Database } from "./database.ts";
 import { type DocumentKey, splitKey } from "./document-key.ts";
 import { type Entry, isSetAside, isShown, newEntry, SET_ASIDE } from "./entry.ts";
 import type { HistoryDocument } from "./history.ts";
@@ -19,6 +19,7 @@ import {
   writeHistory,
   writeLatest,
 } from "./local-write.ts";
+import { isDamaged } from "./row.ts";
 import type { Stamper } from "./stamp.ts";
 import {
   decodeState,
@@ -159,7 +160,9 @@ export class WriteGroup {
     }
     checkBodySize(Buffer.byteLength(requested.body), documentBytesMax);
     // What callers can't see is not patched, but replaced.
-    const operation = entry.isHidden ? asNew(requested) : requested;
+    const operation = entry.isHidden
+      ? asNew(requested)
+      : this.#context.database.envelopes.write(requested, entry.json);
     const { collection } = splitKey(entry.key);
     const life = lifeOfWrite(entry.state, {
       kind: policies.kindOf(collection),

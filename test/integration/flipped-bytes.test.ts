@@ -3,6 +3,8 @@ import { expect, test } from "bun:test";
 import { readFileSync, writeFileSync } from "node:fs";
 import { Random } from "../../scripts/model/random.ts";
 import { Fault } from "../../src/base/faults.ts";
+import { Secret } from "../../src/base/secret.ts";
+import { NO_ENCRYPTION, type SealOptions } from "../../src/store/seal.ts";
 import type { Store } from "../../src/store/store.ts";
 import { DEPTH, FAN_OUT } from "../../src/store/sums.ts";
 import { openFileStore } from "../support/file-store.ts";
@@ -65,6 +67,7 @@ function wrongAnswers(store: Store, expected: ReadonlyMap<string, string | undef
 
 interface World {
   readonly path: string;
+  readonly encryption: SealOptions;
   readonly expected: ReadonlyMap<string, string | undefined>;
   readonly peer: Store;
 }
@@ -75,13 +78,13 @@ async function turns(): Promise<void> {
 }
 
 /** Opens the damaged file twice, as a service manager would. */
-async function verdictOf({ path, expected, peer }: World): Promise<string> {
+async function verdictOf({ path, encryption, expected, peer }: World): Promise<string> {
   let isHealed = false;
   const good = peer.summary().rootHash;
   for (let start = 0; start < 2; start += 1) {
     let opened: ReturnType<typeof openFileStore>;
     try {
-      opened = openFileStore(path);
+      opened = openFileStore(path, { encryption });
     } catch (error) {
       if (!(error instanceof Fault)) return `start ${start} threw ${error}`;
       const isTold = error.code === "storage_unusable" && REMEDY.test(error.message);
@@ -112,32 +115,37 @@ async function verdictOf({ path, expected, peer }: World): Promise<string> {
   return isHealed ? "healed" : "harmless";
 }
 
-test(`each of ${FLIPS} flipped bytes is healed by a peer, refused at start with the remedy, or harmless`, async () => {
-  using folder = tempFolder({ isInMemory: true });
-  const path = folder.file("peat.db");
-  const peer = openMemoryStore({ nodeName: "node-b" });
-  const { store } = openFileStore(path);
-  await fill(store);
-  const expected = new Map(names.map((name) => [name, read(store, name)]));
-  await reconcile(store, peer);
-  expect(peer.summary().rootHash).toBe(store.summary().rootHash);
-  store.close();
-  const good = readFileSync(path);
-  const random = new Random(SEED);
-  const verdicts: Record<string, number> = { harmless: 0, healed: 0, refused: 0 };
-  const bad: string[] = [];
-  for (let flip = 0; flip < FLIPS; flip += 1) {
-    const at = random.below(good.length);
-    const bits = 1 + random.below(255);
-    const damaged = Buffer.from(good);
-    damaged[at] = (good[at] ?? 0) ^ bits;
-    writeFileSync(path, damaged);
-    const verdict = await verdictOf({ path, expected, peer });
-    if (verdict in verdicts) verdicts[verdict] = (verdicts[verdict] ?? 0) + 1;
-    else bad.push(`byte ${at} of ${good.length} ^ ${bits}: ${verdict}`);
-  }
-  peer.close();
-  console.log(`${FLIPS} flips of ${good.length} bytes:`, JSON.stringify(verdicts));
-  expect(bad).toEqual([]);
-  expect(verdicts["healed"]).toBeGreaterThan(FLIPS / 10);
-}, 120_000);
+for (const [how, encryption] of [
+  ["in the clear", NO_ENCRYPTION],
+  ["encrypted", { key: new Secret(new Uint8Array(32).fill(1)), previous: [] }],
+] as const) {
+  test(`each of ${FLIPS} flipped bytes is healed by a peer, refused at start with the remedy, or harmless: ${how}`, async () => {
+    using folder = tempFolder({ isInMemory: true });
+    const path = folder.file("peat.db");
+    const peer = openMemoryStore({ nodeName: "node-b" });
+    const { store } = openFileStore(path, { encryption });
+    await fill(store);
+    const expected = new Map(names.map((name) => [name, read(store, name)]));
+    await reconcile(store, peer);
+    expect(peer.summary().rootHash).toBe(store.summary().rootHash);
+    store.close();
+    const good = readFileSync(path);
+    const random = new Random(SEED);
+    const verdicts: Record<string, number> = { harmless: 0, healed: 0, refused: 0 };
+    const bad: string[] = [];
+    for (let flip = 0; flip < FLIPS; flip += 1) {
+      const at = random.below(good.length);
+      const bits = 1 + random.below(255);
+      const damaged = Buffer.from(good);
+      damaged[at] = (good[at] ?? 0) ^ bits;
+      writeFileSync(path, damaged);
+      const verdict = await verdictOf({ path, encryption, expected, peer });
+      if (verdict in verdicts) verdicts[verdict] = (verdicts[verdict] ?? 0) + 1;
+      else bad.push(`byte ${at} of ${good.length} ^ ${bits}: ${verdict}`);
+    }
+    peer.close();
+    console.log(`${FLIPS} flips of ${good.length} bytes:`, JSON.stringify(verdicts));
+    expect(bad).toEqual([]);
+    expect(verdicts["healed"]).toBeGreaterThan(FLIPS / 10);
+  }, 120_000);
+}

@@ -55,9 +55,16 @@ describe("settings whose behaviour is not built", () => {
     expect(problems({ environment }).join()).toContain("PEAT_REQUIRE_CERTIFICATES");
   });
 
-  test("an encryption key that encrypts nothing is told with what follows", () => {
-    const environment = { ...quiet, PEAT_ENCRYPTION_KEY: SECRET };
-    expect(warnings({ environment }).join()).toContain("stored in the clear");
+  test("an encryption key has exactly 32 bytes, those before it too", () => {
+    const short = Buffer.alloc(31).toString("base64");
+    const good = {
+      PEAT_ENCRYPTION_KEY: SECRET,
+      PEAT_ENCRYPTION_KEY_PREVIOUS: `${SECRET},${SECRET}`,
+    };
+    expect(problems({ environment: good })).toEqual([]);
+    const bad = { PEAT_ENCRYPTION_KEY: short, PEAT_ENCRYPTION_KEY_PREVIOUS: short };
+    const told = problems({ environment: bad });
+    expect(told.filter((text) => text.includes("exactly 32 bytes"))).toHaveLength(2);
   });
 });
 

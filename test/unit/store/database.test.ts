@@ -48,7 +48,7 @@ describe("opening", () => {
     expect(faultOf(path)).toBe("opened");
     expect(faultOf(path)).toBe("opened");
     expect(pragma(path, "application_id")).toBe(0x70656174);
-    expect(pragma(path, "user_version")).toBe(4);
+    expect(pragma(path, "user_version")).toBe(5);
     expect(pragma(path, "journal_mode")).toBe("wal");
   });
 
@@ -57,10 +57,10 @@ describe("opening", () => {
     const path = folder.file("peat.db");
     faultOf(path);
     const sqlite = new Sqlite(path);
-    sqlite.exec("PRAGMA user_version = 5");
+    sqlite.exec("PRAGMA user_version = 6");
     sqlite.close();
     expect(faultOf(path)).toContain("storage_unusable");
-    expect(faultOf(path)).toContain("schema 5, this one knows 4");
+    expect(faultOf(path)).toContain("schema 6, this one knows 5");
   });
 
   test("a database of another program is refused and left as it was", () => {

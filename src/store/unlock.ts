@@ -1,0 +1,91 @@
+// By which keys a file is encrypted: told in it, so that a wrong key is known at the start and not by documents
+// that can't be read.
+//
+//   meta "sealed_with" = crc32 (hex) " " comma list of key ids, and "clear" where cells in the clear may be left;
+//   absent: clear
+import type { Database as Sqlite } from "bun:sqlite";
+import { Fault } from "../base/faults.ts";
+import { getLog } from "../base/log.ts";
+import { SEALED_HEAD_BYTES, type Seal, sealedBy } from "./seal.ts";
+
+const log = getLog("peat_mesh::storage::automerge_store");
+
+const META = "sealed_with";
+const CLEAR = "clear";
+
+/** Tables with cells that are sealed. */
+const TABLES = ["documents", "set_aside", "guest_histories", "renderings"];
+
+function isEmpty(sqlite: Sqlite): boolean {
+  return TABLES.every((table) => sqlite.query(`SELECT 1 FROM ${table} LIMIT 1`).get() === null);
+}
+
+function readIds(sqlite: Sqlite): string[] {
+  const query = sqlite.query<{ value: string }, [string]>("SELECT value FROM meta WHERE name = ?");
+  const value = query.get(META)?.value;
+  if (value === undefined) return isEmpty(sqlite) ? [] : [CLEAR];
+  const [crc, ids = ""] = value.split(" ");
+  return crc === crcOf(ids) ? ids.split(",") : findIds(sqlite);
+}
+
+/** The list is damaged: the documents tell, each in the beginning of its state. */
+function findIds(sqlite: Sqlite): string[] {
+  const query = sqlite.query<{ head: unknown }, []>(
+    `SELECT DISTINCT substr(state, 1, ${SEALED_HEAD_BYTES}) AS head FROM documents`,
+  );
+  const ids = query
+    .all()
+    .map(({ head }) => (head instanceof Uint8Array ? sealedBy(head) : undefined));
+  return [...new Set([CLEAR, ...ids.map((id) => id ?? CLEAR)])];
+}
+
+function crcOf(ids: string): string {
+  return Bun.hash.crc32(ids).toString(16);
+}
+
+function writeIds(sqlite: Sqlite, ids: readonly string[]): void {
+  sqlite
+    .query("INSERT OR REPLACE INTO meta VALUES (?, ?)")
+    .run(META, `${crcOf(ids.join(","))} ${ids.join(",")}`);
+}
+
+const ownId = (seal: Seal): string => seal.keyId ?? CLEAR;
+
+/** Of what is sealed by a key that is not given. */
+function locked(path: string, missing: readonly string[], seal: Seal): Fault {
+  const by = `${path} is encrypted by key ${missing.join(" and ")}`;
+  const [given] = seal.keyIds;
+  const has =
+    given === undefined
+      ? "PEAT_ENCRYPTION_KEY is not set; set it to that key"
+      : `PEAT_ENCRYPTION_KEY and PEAT_ENCRYPTION_KEY_PREVIOUS give ${seal.keyIds.join(" and ")}; add that key to PEAT_ENCRYPTION_KEY_PREVIOUS`;
+  return new Fault(
+    "settings_invalid",
+    `${by}, and ${has}, or move the file away and let peers refill it`,
+  );
+}
+
+/**
+ * Checks that every key is here by which the file may be sealed, and notes the one that is used from now on, durably,
+ * before anything is sealed by it. Fault `settings_invalid` for a missing key.
+ */
+export function unlock(sqlite: Sqlite, seal: Seal, path: string): void {
+  const ids = readIds(sqlite);
+  const missing = ids.filter((id) => id !== CLEAR && !seal.keyIds.includes(id));
+  if (missing.length > 0) throw locked(path, missing, seal);
+  // What is overwritten leaves nothing behind in the file.
+  if (seal.keyIds.length > 0) sqlite.exec("PRAGMA secure_delete = ON");
+  if (seal.keyId !== undefined) log.info("Documents are encrypted on disk", { key: seal.keyId });
+  if (ids.includes(ownId(seal)) || (ids.length === 0 && seal.keyId === undefined)) return;
+  writeIds(sqlite, [...ids, ownId(seal)]);
+}
+
+/** Whether there may be cells that are not as they would be written now. */
+export function isMixed(sqlite: Sqlite, seal: Seal): boolean {
+  return readIds(sqlite).some((id) => id !== ownId(seal));
+}
+
+/** Every cell is as it would be written now: earlier keys are needed no more. */
+export function settle(sqlite: Sqlite, seal: Seal): void {
+  writeIds(sqlite, [ownId(seal)]);
+}
