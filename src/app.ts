@@ -142,7 +142,10 @@ async function open(config: Config, scope: Scope, notifier?: Notifier): Promise<
 
   const { nodeName } = config;
   const { version } = buildInfo;
-  const status = new NodeStatus({ nodeName, version, clock: systemClock, store, coordinator });
+  const watcher = await openAgentWatcher(config, store);
+  const agent = watcher && (() => watcher.state());
+  const clock = systemClock;
+  const status = new NodeStatus({ nodeName, version, clock, store, coordinator, agent });
   meshLog.info("Iroh blob store ready (blobs + automerge sync)", { iroh_endpoint_id: endpoint });
   const device = deviceId(deriveDeviceKey(config.formationSecret, config.nodeName).publicKey);
   log.info("Mesh started", { node_id: config.nodeName, device_id: device });
@@ -154,6 +157,7 @@ async function open(config: Config, scope: Scope, notifier?: Notifier): Promise<
   scope.defer("rpc", () => rpc?.close(), STOP_DEADLINES_MS.rpc);
   status.listenersOpened();
 
+  if (watcher !== undefined) scope.run("agent watcher", (signal) => watcher.run(signal));
   connectorLog.info("PeerConnector started");
   await startDiscovery({ config, scope, formation, network, coordinator, status });
   if (manager === undefined) return;
@@ -221,6 +225,26 @@ function openStore(config: Config, policies: CollectionPolicies, scope: Scope): 
     documentBytesMax: config.documentBytesMax,
     encryption: { key: config.encryptionKey, previous: config.encryptionKeysPrevious },
     onFatal: (fault) => scope.fail(fault),
+  });
+}
+
+/** Loaded only where there is an agent to follow. */
+async function openAgentWatcher(config: Config, store: Store) {
+  const { agentAddr, agentTlsCert, agentTlsKey, agentTlsCa } = config;
+  if (agentAddr === undefined) return undefined;
+  const { AgentWatcher } = await import("./agent/watcher.ts");
+  const client =
+    agentTlsCert === undefined || agentTlsKey === undefined
+      ? undefined
+      : { cert: agentTlsCert, key: agentTlsKey };
+  return new AgentWatcher({
+    store,
+    clock: systemClock,
+    nodeName: config.nodeName,
+    target: agentAddr,
+    tls: { client, ca: agentTlsCa },
+    intervalSecs: config.agentPollIntervalSecs,
+    random: Math.random,
   });
 }
 

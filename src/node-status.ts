@@ -29,12 +29,21 @@ const CATCH_UP_MS_MAX = 10_000;
 /** How long peers that announce themselves may take until nobody means that there is none. */
 const SEARCH_MS = 3_000;
 
+/** What a node that follows a remote agent knows of it. */
+export interface AgentView {
+  readonly address: string;
+  readonly kind: "waiting" | "answering" | "partly" | "away";
+  readonly problem: string | undefined;
+}
+
 export interface StatusParts {
   readonly nodeName: NodeName;
   readonly version: string;
   readonly clock: Clock;
   readonly store: Store;
   readonly coordinator: Coordinator;
+  /** Undefined where none is followed. */
+  readonly agent?: (() => AgentView) | undefined;
 }
 
 export class NodeStatus implements NodeView {
@@ -106,6 +115,12 @@ export class NodeStatus implements NodeView {
       const others = more.length === 0 ? "" : `, and ${more.length} more documents`;
       const message = `${first[0]} is not the same on all peers: ${first[1]}${others}`;
       checks.push({ name: "stuck_documents", ready: true, message });
+    }
+    const agent = this.#parts.agent?.();
+    if (agent?.kind === "away" || agent?.kind === "partly") {
+      const what = agent.kind === "away" ? "does not answer" : "answers some calls only";
+      const message = `the remote agent at ${agent.address} ${what}: ${agent.problem}`;
+      checks.push({ name: "agent", ready: true, message });
     }
     return checks;
   }

@@ -30,6 +30,48 @@ export const listenAddress: Kind<ListenAddress> = kindOf({
     address.kind === "unix" ? `unix://${address.path}` : `tcp://${printHostPort(address)}`,
 });
 
+/** Where the remote agent listens. */
+export type AgentAddress =
+  | { readonly kind: "unix"; readonly path: string }
+  | {
+      readonly kind: "http" | "https";
+      readonly host: string;
+      readonly port: number;
+      /** Empty, or with a slash in front and none at the end. */
+      readonly basePath: string;
+    };
+
+/** What the kernel takes; it would cut a longer one. */
+const SOCKET_PATH_BYTES_MAX = 107;
+
+function parseAgentAddress(text: string): AgentAddress | undefined {
+  const unix = /^unix:\/\/(\/.+)$/.exec(text)?.[1];
+  if (unix !== undefined) {
+    return Buffer.byteLength(unix) > SOCKET_PATH_BYTES_MAX
+      ? undefined
+      : { kind: "unix", path: unix };
+  }
+  if (!/^https?:\/\//.test(text) || !URL.canParse(text)) return undefined;
+  const url = new URL(text);
+  // Credentials would be shown with the address; a query can't be continued by a path.
+  if (`${url.username}${url.password}${url.search}${url.hash}` !== "") return undefined;
+  const kind = url.protocol === "https:" ? "https" : "http";
+  const host = url.hostname.replace(/^\[(.*)\]$/, "$1");
+  const port = url.port === "" ? (kind === "https" ? 443 : 80) : Number(url.port);
+  return { kind, host, port, basePath: url.pathname.replace(/\/+$/, "") };
+}
+
+export const agentAddress: Kind<AgentAddress> = kindOf({
+  placeholder: "URL",
+  rule: `http://host:port, https://host:port or unix:///absolute/path (of ${SOCKET_PATH_BYTES_MAX} bytes at most), without user, password, query or fragment`,
+  schema: { type: "string", format: "uri" },
+  read: parseAgentAddress,
+  print: (address) =>
+    address.kind === "unix"
+      ? `unix://${address.path}`
+      : `${address.kind}://${printHostPort(address)}${address.basePath}`,
+});
+
 function printPeer({ identity, hosts }: PeerAddress): string {
   const who = identity.kind === "name" ? identity.name : identity.id;
   if (hosts.length === 0) return `${who}@${BY_RELAY}`;

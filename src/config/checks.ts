@@ -11,6 +11,8 @@ interface Remarks {
   readonly warnings: Remark[];
 }
 
+const TLS_FILES = ["tlsCert", "tlsKey", "agentTlsCert", "agentTlsKey", "agentTlsCa"] as const;
+
 function checkTlsPair(values: Partial<Config>, host: Host, remarks: Remarks): void {
   const pairs = [
     ["tlsCert", "tlsKey"],
@@ -20,7 +22,7 @@ function checkTlsPair(values: Partial<Config>, host: Host, remarks: Remarks): vo
     if (values[cert] !== undefined && values[key] === undefined) needs(cert, key, remarks);
     if (values[key] !== undefined && values[cert] === undefined) needs(key, cert, remarks);
   }
-  for (const setting of ["tlsCert", "tlsKey"] as const) {
+  for (const setting of TLS_FILES) {
     const path = values[setting];
     if (path === undefined) continue;
     try {
@@ -29,6 +31,16 @@ function checkTlsPair(values: Partial<Config>, host: Host, remarks: Remarks): vo
       const text = `${settingOf(setting).env[0]}: ${fileProblem(path, error)}`;
       remarks.problems.push({ setting, text });
     }
+  }
+}
+
+/** Files that nobody will read were meant for something. */
+function checkAgent(values: Partial<Config>, { warnings }: Remarks): void {
+  if (values.agentAddr?.kind === "https") return;
+  for (const setting of ["agentTlsCert", "agentTlsCa"] as const) {
+    if (values[setting] === undefined) continue;
+    const text = `${settingOf(setting).env[0]} has no effect unless PEAT_AGENT_ADDR begins with https://`;
+    warnings.push({ setting, text });
   }
 }
 
@@ -97,6 +109,7 @@ function checkCertificates(values: Partial<Config>, { problems }: Remarks): void
 export function checkTogether(values: Partial<Config>, host: Host): Remarks {
   const remarks: Remarks = { problems: [], warnings: [] };
   checkTlsPair(values, host, remarks);
+  checkAgent(values, remarks);
   checkReach(values, remarks);
   checkSecrets(values, remarks);
   checkPeers(values, remarks);

@@ -3,7 +3,6 @@
 import { namedPath } from "./addresses.ts";
 import {
   boolean,
-  httpUrl,
   integer,
   kindOf,
   listOf,
@@ -24,7 +23,6 @@ const count = (min: number, max: number) => integer({ placeholder: "N", min, max
 
 /** What rows of one group have in common. */
 const attachments = { group: "Attachments", effective: false } as const;
-const agent = { group: "Remote agent", effective: false } as const;
 const nats = { group: "NATS bridge", effective: false } as const;
 const devices = { group: "Certificates and devices", effective: false } as const;
 
@@ -90,35 +88,6 @@ const ATTACHMENT_SETTINGS = {
   }),
 };
 
-const AGENT_SETTINGS = {
-  agentAddr: optional(httpUrl("URL"), {
-    ...agent,
-    env: ["PEAT_AGENT_ADDR", "PEAT_NODE_AGENT_ADDR"],
-    help: "Base URL of the remote agent whose state is published as documents; unset, none is.",
-  }),
-  agentPollIntervalSecs: withDefault(seconds(1, DAY_SECS), {
-    ...agent,
-    env: ["PEAT_AGENT_POLL_INTERVAL_SECS", "PEAT_NODE_AGENT_POLL_INTERVAL"],
-    fallback: "10",
-    help: "Seconds between two looks at the agent.",
-  }),
-  agentTlsCert: optional(path, {
-    ...agent,
-    env: ["PEAT_AGENT_TLS_CERT", "PEAT_NODE_AGENT_TLS_CERT"],
-    help: "PEM file with the client certificate for the agent; needs PEAT_AGENT_TLS_KEY.",
-  }),
-  agentTlsKey: optional(path, {
-    ...agent,
-    env: ["PEAT_AGENT_TLS_KEY", "PEAT_NODE_AGENT_TLS_KEY"],
-    help: "PEM file with the private key of PEAT_AGENT_TLS_CERT.",
-  }),
-  agentTlsCa: optional(path, {
-    ...agent,
-    env: ["PEAT_AGENT_TLS_CA", "PEAT_NODE_AGENT_TLS_CA"],
-    help: "PEM file with a further authority that may have signed the agent's certificate.",
-  }),
-};
-
 const NATS_SETTINGS = {
   natsUrl: optional(secretToken, {
     ...nats,
@@ -177,7 +146,6 @@ const DEVICE_SETTINGS = {
 
 export const FEATURE_SETTINGS = {
   ...ATTACHMENT_SETTINGS,
-  ...AGENT_SETTINGS,
   ...NATS_SETTINGS,
   ...DEVICE_SETTINGS,
 };

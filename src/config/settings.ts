@@ -1,6 +1,8 @@
 // THE table of settings. Parsing, help, the generated documents and the type Config all come from it.
 // A row may use the settled text of rows above it for its default: there the order of rows matters.
+
 import { collectionMode, collectionName, collectionPolicy, peerAddress } from "./addresses.ts";
+import { AGENT_SETTINGS } from "./agent-settings.ts";
 import { findBrokerReads, findNodeName, findRuntimeDir } from "./defaults.ts";
 import { FEATURE_SETTINGS } from "./feature-settings.ts";
 import {
@@ -325,6 +327,7 @@ export const SETTINGS = {
   ...RPC_SETTINGS,
   ...LOG_SETTINGS,
   ...SYNC_SETTINGS,
+  ...AGENT_SETTINGS,
   ...FEATURE_SETTINGS,
 } as const satisfies Record<string, Setting<unknown>>;
 

@@ -103,3 +103,18 @@ test("an empty node whose discovery begins late catches up before it is ready", 
   await clock.advance(1_500);
   expect(waits(own)).not.toContain("caught_up");
 });
+
+test("a remote agent that does not answer is shown, and keeps no node from being ready", () => {
+  const { name: nodeName, store, coordinator } = node;
+  const clock = new VirtualClock();
+  let kind: "answering" | "partly" | "away" = "answering";
+  const agent = () => ({ address: "unix:///agent.sock", kind, problem: "no such file" });
+  const own = new NodeStatus({ nodeName, version: "0.1.0", clock, store, coordinator, agent });
+  const told = () => own.readiness().filter(({ name }) => name === "agent");
+  expect(told()).toEqual([]);
+  kind = "away";
+  const message = "the remote agent at unix:///agent.sock does not answer: no such file";
+  expect(told()).toEqual([{ name: "agent", ready: true, message }]);
+  kind = "partly";
+  expect(told()[0]?.message).toContain("answers some calls only: no such file");
+});

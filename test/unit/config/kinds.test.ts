@@ -1,6 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import {
+  agentAddress,
   collectionMode,
   collectionPolicy,
   isLoopback,
@@ -220,5 +221,30 @@ describe("every row of the table", () => {
       }),
       { numRuns: 3000 },
     );
+  });
+});
+
+describe("the address of an agent", () => {
+  test.each([
+    ["http://127.0.0.1:8080", "http://127.0.0.1:8080"],
+    ["http://agent", "http://agent:80"],
+    ["https://agent/base/", "https://agent:443/base"],
+    ["https://[::1]:9443", "https://[::1]:9443"],
+    ["unix:///run/agent.sock", "unix:///run/agent.sock"],
+  ])("%s is %s", (text, printed) => {
+    expect(agentAddress.print(value(agentAddress, text))).toBe(printed);
+    expect(agentAddress.print(value(agentAddress, printed))).toBe(printed);
+  });
+
+  test.each([
+    "127.0.0.1:8080",
+    "ftp://agent",
+    "http://",
+    "http://user:password@agent",
+    "http://agent/?query",
+    "unix://run/agent.sock",
+    `unix:///${"x".repeat(107)}`,
+  ])("is not %s", (text) => {
+    expect(agentAddress.parse(text).ok).toBe(false);
   });
 });
