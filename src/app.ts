@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { loadOrMakeApiToken } from "./access/token.ts";
 import { compactInBackground } from "./background-compaction.ts";
 import { systemClock } from "./base/clock.ts";
-import { Fault, messageOf } from "./base/faults.ts";
+import { Fault } from "./base/faults.ts";
 import { getLog } from "./base/log.ts";
 import { limitNativeArenas, releaseNativeMemory } from "./base/native-memory.ts";
 import type { Notifier } from "./base/notify-socket.ts";
@@ -23,6 +23,7 @@ import { deriveDeviceKey, deviceId } from "./identity/keypair.ts";
 import { shortId } from "./identity/peer.ts";
 import { releaseMemoryWhenIdle } from "./idle-memory.ts";
 import type { Network } from "./net/link.ts";
+import { loadIroh } from "./net/load-iroh.ts";
 import { watchLocalAddresses } from "./net/local-addresses.ts";
 import { NodeStatus } from "./node-status.ts";
 import type { RpcServer } from "./rpc/server.ts";
@@ -128,17 +129,7 @@ async function open(config: Config, scope: Scope, notifier?: Notifier): Promise<
   const changed = () => coordinator.networkChanged();
   const addresses = { clock: systemClock, list: networkInterfaces, changed };
   scope.run("addresses", (signal) => watchLocalAddresses(addresses, signal));
-  const endRelease = releaseMemoryWhenIdle({
-    store,
-    clock: systemClock,
-    connections: () => coordinator.connectionsSoFar,
-    collect: () => {
-      Bun.gc(true);
-      Bun.shrink();
-      releaseNativeMemory();
-    },
-  });
-  scope.defer("memory", endRelease);
+  releaseMemory(scope, { store, coordinator });
 
   const { nodeName } = config;
   const { version } = buildInfo;
@@ -169,22 +160,21 @@ async function open(config: Config, scope: Scope, notifier?: Notifier): Promise<
   scope.defer("service manager", () => manager.stopping());
 }
 
-/** The loader tries several files and chains what went wrong; of those that are not there at all nobody needs to read. */
-function addonCause(error: unknown): string {
-  const told: string[] = [];
-  for (let e = error; e instanceof Error; e = e.cause) told.push(e.message.split("\n", 1)[0] ?? "");
-  const telling = told.slice(1).filter((text) => !/^Cannot (?:require|find) module /.test(text));
-  return telling.join("; ") || (told.at(-1) ?? messageOf(error));
-}
-
-/** The QUIC addon is a file of its own: what is wrong with it is the machine's fault, and a person can mend it. */
-async function loadIroh() {
-  try {
-    return await import("./net/iroh.ts");
-  } catch (cause) {
-    const sentence = `the QUIC addon can't be loaded (${addonCause(cause)}); set NAPI_RS_NATIVE_LIBRARY_PATH to its file, or TMPDIR to a directory from which programs may be run`;
-    throw new Fault("addon_unusable", sentence, {}, cause);
-  }
+function releaseMemory(
+  scope: Scope,
+  { store, coordinator }: { store: Store; coordinator: Coordinator },
+): void {
+  const endRelease = releaseMemoryWhenIdle({
+    store,
+    clock: systemClock,
+    connections: () => coordinator.connectionsSoFar,
+    collect: () => {
+      Bun.gc(true);
+      Bun.shrink();
+      releaseNativeMemory();
+    },
+  });
+  scope.defer("memory", endRelease);
 }
 
 interface CompactionParts {

@@ -117,9 +117,8 @@ export class Store {
 
   /** Faults: storage_locked, storage_unusable. */
   static open(options: StoreOptions): Store {
-    const { path, cacheBytes, clock, onFatal, encryption } = options;
-    const now = () => clock.now();
-    const database = Database.open({ path, cacheBytes, now, encryption, onFailure: onFatal });
+    const { clock, onFatal: onFailure } = options;
+    const database = Database.open({ ...options, now: () => clock.now(), onFailure });
     try {
       return new Store(options, database, storeIdOf(database, options.random));
     } catch (error) {
@@ -181,11 +180,8 @@ export class Store {
   /** Alive documents in key order, those with ids after `after`. */
   list(collection: string, options: { limit: number; after?: string }): readonly StoredDocument[] {
     const documents: StoredDocument[] = [];
-    for (const row of this.#database.list(collection, {
-      after: options.after,
-      limit: options.limit,
-      now: this.#now,
-    })) {
+    const { after, limit } = options;
+    for (const row of this.#database.list(collection, { after, limit, now: this.#now })) {
       if (isDamaged(row)) this.damage.add(row);
       else documents.push(toStoredDocument(row, this.#database.envelopes));
     }
