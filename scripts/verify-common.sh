@@ -22,6 +22,9 @@ usage() {
 # option NAME VALUE: those that all scripts have; fails for others.
 option() {
   [ -n "${2:-}" ] || return 1
+  case "$1 $2" in
+  --replicas\ *[!0-9]* | --replicas\ 0* | --patience\ *[!0-9]* | --patience\ 0*) return 1 ;;
+  esac
   case "$1" in
   --namespace) NAMESPACE=$2 ;;
   --release) RELEASE=$2 ;;

@@ -318,14 +318,17 @@ describe("verify-functional", () => {
     );
   });
 
-  test.each([[[]], [["--context"]], [["--context", "c", "--colour", "red"]]])(
-    "%p is answered with its usage",
-    (args) => {
-      const { exitCode, stderr } = run("verify-functional", args, makeMesh({}));
-      expect(exitCode).toBe(64);
-      expect(stderr).toContain("usage: ");
-    },
-  );
+  test.each([
+    [[]],
+    [["--context"]],
+    [["--context", "c", "--colour", "red"]],
+    [["--context", "c", "--replicas", "0"]],
+    [["--context", "c", "--patience", "soon"]],
+  ])("%p is answered with its usage", (args) => {
+    const { exitCode, stderr } = run("verify-functional", args, makeMesh({}));
+    expect(exitCode).toBe(64);
+    expect(stderr).toContain("usage: ");
+  });
 });
 
 describe("verify-cross-cluster", () => {
