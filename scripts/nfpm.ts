@@ -1,4 +1,4 @@
 // bun scripts/nfpm.ts: builds the program that makes the packages, once per machine (needs Go); prints its path.
-import { ensureNfpm } from "./support/nfpm.ts";
+import { nfpm } from "./support/go-program.ts";
 
-console.log(await ensureNfpm());
+console.log(await nfpm.ensure());

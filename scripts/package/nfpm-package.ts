@@ -1,6 +1,6 @@
 // One package made by nfpm from a laid-out folder: a deb or an rpm.
 import { join } from "node:path";
-import { ensureNfpm } from "../support/nfpm.ts";
+import { nfpm } from "../support/go-program.ts";
 import { projectDir } from "../support/project.ts";
 
 export type Format = "deb" | "rpm";
@@ -32,7 +32,7 @@ function fileName({ format, arch, version, release }: NfpmOptions): string {
 /** Makes the package and returns its path. Throws what nfpm said. */
 export async function makePackage(options: NfpmOptions): Promise<string> {
   const { format, arch, version, release, stage, folder, time, compression } = options;
-  const nfpm = await ensureNfpm();
+  const program = await nfpm.ensure();
   const path = join(folder, fileName(options));
   let config = await Bun.file(join(projectDir, "packaging/nfpm.yaml")).text();
   if (compression !== undefined) {
@@ -40,7 +40,7 @@ export async function makePackage(options: NfpmOptions): Promise<string> {
   }
   const configPath = join(folder, `.nfpm-${format}-${arch}.yaml`);
   await Bun.write(configPath, config);
-  const made = Bun.spawnSync([nfpm, "package", "-f", configPath, "-p", format, "-t", path], {
+  const made = Bun.spawnSync([program, "package", "-f", configPath, "-p", format, "-t", path], {
     cwd: projectDir,
     env: {
       ...Bun.env,
