@@ -5,7 +5,7 @@ import { join } from "node:path";
 
 const BUILD_LIMIT_S = 15 * 60;
 
-export class GoProgram {
+class GoProgram {
   readonly #name: string;
   readonly #version: string;
   readonly #package: string;
