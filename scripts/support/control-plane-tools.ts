@@ -1,7 +1,7 @@
 // The programs of a real Kubernetes control plane for tests, built once per machine by Go and kept in the user's cache.
 import { mkdir, rm } from "node:fs/promises";
-import { homedir } from "node:os";
 import { join } from "node:path";
+import { lock, testCacheFolder } from "./test-cache.ts";
 
 const KUBERNETES_VERSION = "1.36.3";
 const HELM_VERSION = "3.19.0";
@@ -51,13 +51,8 @@ function installed(program: Program, version: string, path: string): Bundle {
   };
 }
 
-function cacheFolder(bundle: Bundle): string {
-  const base = Bun.env["XDG_CACHE_HOME"] ?? join(homedir(), ".cache");
-  return join(base, "peat-sidecar-tests", bundle.name);
-}
-
 function pathOf(bundle: Bundle, program: Program): string {
-  return join(cacheFolder(bundle), "bin", program);
+  return join(testCacheFolder(bundle.name), "bin", program);
 }
 
 async function isBuilt(bundle: Bundle): Promise<boolean> {
@@ -93,27 +88,13 @@ export async function findBuiltTool(
 export async function ensureControlPlaneTools(): Promise<void> {
   for (const bundle of BUNDLES) {
     if (await isBuilt(bundle)) continue;
-    const folder = cacheFolder(bundle);
+    const folder = testCacheFolder(bundle.name);
     await mkdir(folder, { recursive: true });
     await using _lock = await lock(join(folder, "lock"));
     if (await isBuilt(bundle)) continue;
     console.log(`building ${bundle.name}`);
     await bundle.build(folder);
   }
-}
-
-/** Held until it is disposed of, or this process ends: the holder's standard input closes with it. */
-async function lock(path: string): Promise<AsyncDisposable> {
-  const command = ["flock", path, "sh", "-c", "echo held; cat"];
-  const holder = Bun.spawn(command, { stdin: "pipe", stdout: "pipe", stderr: "inherit" });
-  const { done } = await holder.stdout.getReader().read();
-  if (done) throw new Error(`flock ${path} failed`);
-  return {
-    async [Symbol.asyncDispose]() {
-      holder.stdin.end();
-      await holder.exited;
-    },
-  };
 }
 
 /**

@@ -1,20 +1,17 @@
 // A real Iroh relay for tests: the one of crates.io, built once per machine and kept in the user's cache.
 import { mkdir } from "node:fs/promises";
-import { homedir } from "node:os";
 import { join } from "node:path";
+import { testCacheFolder } from "./test-cache.ts";
 
 const VERSION = "1.1.0";
 /** Three minutes on two cores that do nothing else. */
 const BUILD_LIMIT_S = 30 * 60;
 
-function cacheFolder(): string {
-  const base = Bun.env["XDG_CACHE_HOME"] ?? join(homedir(), ".cache");
-  return join(base, "peat-sidecar-tests", `iroh-relay-${VERSION}`);
-}
+const FOLDER = testCacheFolder(`iroh-relay-${VERSION}`);
 
 /** The program's path, or why there is none: not built yet, or not to be built here. */
 export async function findIrohRelay(): Promise<{ path: string } | { missing: string }> {
-  const path = join(cacheFolder(), "bin", "iroh-relay");
+  const path = join(FOLDER, "bin", "iroh-relay");
   if (await Bun.file(path).exists()) return { path };
   return { missing: `needs iroh-relay ${VERSION}; make it with: bun scripts/iroh-relay.ts` };
 }
@@ -23,12 +20,11 @@ export async function findIrohRelay(): Promise<{ path: string } | { missing: str
 export async function ensureIrohRelay(): Promise<string> {
   const found = await findIrohRelay();
   if ("path" in found) return found.path;
-  const folder = cacheFolder();
-  await mkdir(folder, { recursive: true });
+  await mkdir(FOLDER, { recursive: true });
   const install = `test -x bin/iroh-relay || cargo install iroh-relay --version ${VERSION} --locked --features server --root .`;
   const locked = ["flock", "lock", "timeout", String(BUILD_LIMIT_S), "sh", "-c", install];
   const build = Bun.spawn(locked, {
-    cwd: folder,
+    cwd: FOLDER,
     stdin: "ignore",
     stdout: "inherit",
     stderr: "pipe",
@@ -37,5 +33,5 @@ export async function ensureIrohRelay(): Promise<string> {
   if ((await build.exited) !== 0) {
     throw new Error(`iroh-relay was not built:\n${told.split("\n").slice(-15).join("\n")}`);
   }
-  return join(folder, "bin", "iroh-relay");
+  return join(FOLDER, "bin", "iroh-relay");
 }
