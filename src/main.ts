@@ -37,16 +37,21 @@ async function exit(code: number): Promise<never> {
   process.exit(code);
 }
 
+let stopListener: ((signal: StopSignal) => void) | undefined;
+
+// From the first moment on: the first process of a container is not ended by a signal that it does not listen to.
+for (const signal of ["SIGTERM", "SIGINT"] as const) {
+  process.on(signal, () => {
+    const listener = stopListener;
+    if (listener === undefined) process.exit(128 + SIGNAL_NUMBERS[signal]);
+    stopListener = undefined;
+    listener(signal);
+  });
+}
+
 function onStopSignal(listener: (signal: StopSignal) => void): void {
   isDaemon = true;
-  let isStopping = false;
-  for (const signal of ["SIGTERM", "SIGINT"] as const) {
-    process.on(signal, () => {
-      if (isStopping) process.exit(128 + SIGNAL_NUMBERS[signal]);
-      isStopping = true;
-      listener(signal);
-    });
-  }
+  stopListener = listener;
 }
 
 async function failAsBug(error: unknown): Promise<never> {

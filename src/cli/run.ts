@@ -127,10 +127,13 @@ async function run(call: Call): Promise<number> {
   openDaemonLog(config, context);
   logStart(config);
   for (const { text } of loaded.warnings) log.warn(text);
-  // Loaded only now: the other commands do without the network's native library and the store.
-  const { startApp } = await import("../app.ts");
   const notifier = openNotifier(context.environment, process.pid);
-  return runNode(context, config, () => startApp(config, notifier));
+  // Loaded only now: the other commands do without the network's native library and the store. A stop signal is
+  // heard meanwhile.
+  return runNode(context, config, async () => {
+    const { startApp } = await import("../app.ts");
+    return startApp(config, notifier);
+  });
 }
 
 export const runCommand: Command = {

@@ -22,7 +22,7 @@ beforeAll(async () => {
   if (typeof addon === "string") throw new Error(addon);
   await ensureExecutable(addon);
   folder = await mkdtemp(join(tmpdir(), "peat-executable-"));
-});
+}, 120_000);
 afterAll(() => rm(folder, { recursive: true, force: true }));
 
 interface Finished {
