@@ -1,7 +1,7 @@
 // What an image weighs: as its layers are kept and sent, as it lies unpacked, and what each part of it costs.
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { ADDON_PATH } from "../support/layout.ts";
+import { ADDON_PATH } from "../support/executable.ts";
 import { type Podman, runProgram } from "./podman.ts";
 
 /** In bytes. */
