@@ -10,7 +10,7 @@ const BUN = "localhost/bun:slim";
 export const RUNTIME = "localhost/cc:nonroot";
 
 /** Arguments that make the Dockerfile start from what `importBases` has imported. */
-export const BASE_ARGS = {
+const BASE_ARGS = {
   DEBIAN_IMAGE: DEBIAN,
   BUN_IMAGE: BUN,
   RUNTIME_IMAGE: RUNTIME,
