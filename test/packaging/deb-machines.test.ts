@@ -1,0 +1,361 @@
+// The deb on real Debian systems with a booted systemd: its whole life, under load, and what is left of it.
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { copyFileSync } from "node:fs";
+import { basename, join } from "node:path";
+import { type DebianRoot, findDebianRoot } from "../../scripts/support/debian-roots.ts";
+import { nfpm as nfpmProgram } from "../../scripts/support/go-program.ts";
+import { waitFor } from "../../scripts/support/waiting.ts";
+import type { WriterLine } from "../support/acked-writer.ts";
+import { BareRoot, has, Machine, machinesMissing } from "../support/machine.ts";
+import { connect, LineProcess, Namespace } from "../support/namespace.ts";
+import { makeTestPackages, type TestPackages } from "../support/test-packages.ts";
+
+const SECRET = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
+const UNIT = "peat-sidecar.service";
+const MINUTES = 60_000;
+
+async function rootOrReason(
+  name: DebianRoot,
+): Promise<{ base: string; missing: string | undefined }> {
+  const [root, nfpm] = [await findDebianRoot(name), await nfpmProgram.find()];
+  const missing =
+    machinesMissing() ??
+    ("missing" in root ? root.missing : undefined) ??
+    ("missing" in nfpm ? nfpm.missing : undefined);
+  return { base: "path" in root ? root.path : "", missing };
+}
+
+const roots = {
+  "debian-12": await rootOrReason("debian-12"),
+  "debian-13": await rootOrReason("debian-13"),
+  "debian-12-bare": await rootOrReason("debian-12-bare"),
+  "debian-11-bare": await rootOrReason("debian-11-bare"),
+};
+const isAnyUsable = Object.values(roots).some(({ missing }) => missing === undefined);
+
+let packages: TestPackages;
+beforeAll(async () => {
+  if (isAnyUsable) packages = await makeTestPackages();
+}, 10 * MINUTES);
+afterAll(() => packages?.[Symbol.dispose]());
+
+/** The command that installs a release on a machine, whose disk it is put on. */
+function install(machine: { readonly root: string }, release: 1 | 2): string {
+  const name = basename(packages.deb(release));
+  copyFileSync(packages.deb(release), join(machine.root, "var/cache", name));
+  return `apt-get install -y -q --no-install-recommends --allow-downgrades /var/cache/${name}`;
+}
+
+const put = (id: string, json: string) =>
+  `curl -sf -X PUT -H "authorization: Bearer $(cat /run/peat-sidecar/token)" -H 'content-type: application/json' -d '${json}' http://127.0.0.1:8081/api/v1/documents/notes/${id}`;
+const get = (id: string) => `curl -sf http://127.0.0.1:8081/api/v1/documents/notes/${id}`;
+const rpc = (how: string, method: string, body: string) =>
+  `curl -sf ${how}/peat.sidecar.v1.PeatSidecar/${method} -H 'content-type: application/json' -d '${body}'`;
+
+const DOCUMENT = JSON.stringify({ collection: "notes", docId: "r1" });
+const WITH_DATA = JSON.stringify({ collection: "notes", docId: "r1", jsonData: '{"by":"rpc"}' });
+
+/** A machine that has the package and a secret, and whose service is ready. */
+async function ready(base: string, hostname = "host-a", namespace?: Namespace): Promise<Machine> {
+  const machine = await Machine.boot(
+    base,
+    namespace === undefined ? { hostname } : { hostname, namespace },
+  );
+  machine.read(install(machine, 1));
+  const { code, text } = machine.run("peat-sidecar setup --secret-file -", `${SECRET}\n`);
+  expect([code, text]).toEqual([0, expect.stringContaining("peat-sidecar.service runs.")]);
+  return machine;
+}
+
+for (const release of ["debian-12", "debian-13"] as const) {
+  const { base, missing } = roots[release];
+  describe.skipIf(missing !== undefined)(`on ${release} (${missing ?? "booted"})`, () => {
+    test(
+      "without a secret it installs, says in one line what to run, and does not try again",
+      async () => {
+        await using machine = await Machine.boot(base, { hostname: "host-a" });
+        const { code, text } = machine.run(install(machine, 1));
+        expect([code, text]).toEqual([0, expect.stringContaining("peat-sidecar setup")]);
+        expect(machine.property("ExecMainStatus")).toBe("78");
+        // A service that systemd means to start again would be in auto-restart.
+        expect(machine.property("SubState")).toBe("failed");
+        const lines = machine.journal();
+        expect(lines).toHaveLength(1);
+        expect(lines[0]).toContain("run: peat-sidecar setup");
+      },
+      10 * MINUTES,
+    );
+
+    test(
+      "setup starts it: ready, hardened, its socket for the group, RPC over the socket and TCP",
+      async () => {
+        await using machine = await Machine.boot(base, { hostname: "host-a" });
+        // The addon must not need a place from which programs may be run.
+        machine.read(
+          "for d in /tmp /var/tmp /dev/shm; do mount -t tmpfs -o noexec,nosuid,nodev x $d; done",
+        );
+        machine.read(install(machine, 1));
+        machine.read(
+          `echo 'PEAT_LISTEN=unix:///run/peat-sidecar/peat-sidecar.sock,tcp://127.0.0.1:50051' >>/etc/default/peat-sidecar`,
+        );
+        const { code, text } = machine.run("peat-sidecar setup");
+        expect([code, text]).toEqual([0, expect.stringContaining("peat-sidecar.service runs.")]);
+
+        expect(machine.property("ActiveState")).toBe("active");
+        expect(machine.property("StatusText")).toBe("0 of 0 peers connected, 0 documents");
+        expect(machine.read("stat -c %a:%U:%G /etc/credstore/peat-formation-secret")).toBe(
+          "600:root:root",
+        );
+        expect(
+          machine.read("stat -c %a:%U:%G /etc/default/peat-sidecar /etc/peat-sidecar/config.yaml"),
+        ).toBe("640:root:peat-sidecar\n640:root:peat-sidecar");
+        expect(machine.read("stat -c %a:%U:%G /run/peat-sidecar/peat-sidecar.sock")).toBe(
+          "660:peat-sidecar:peat-sidecar",
+        );
+        expect(machine.read("stat -c %a:%U:%G /run/peat-sidecar /var/lib/peat-sidecar")).toBe(
+          "750:peat-sidecar:peat-sidecar\n700:peat-sidecar:peat-sidecar",
+        );
+
+        // By the documented path, as somebody of the group; nobody else may.
+        machine.read(
+          "printf 'u app -\\nm app peat-sidecar\\nu stranger -\\n' | systemd-sysusers -",
+        );
+        const socket = "--unix-socket /run/peat-sidecar.sock http://localhost";
+        machine.read(rpc(socket, "PutDocument", WITH_DATA));
+        const ask = (user: string, how: string) =>
+          machine.run(
+            `setpriv --reuid=${user} --regid=${user} --init-groups ${rpc(how, "GetDocument", DOCUMENT)}`,
+          );
+        const bySocket = ask("app", socket);
+        expect([bySocket.code, bySocket.text]).toEqual([
+          0,
+          expect.stringContaining('\\"by\\":\\"rpc\\"'),
+        ]);
+        expect(ask("stranger", socket).code).not.toBe(0);
+        const byTcp = ask("stranger", "http://127.0.0.1:50051");
+        expect([byTcp.code, byTcp.text]).toEqual([
+          0,
+          expect.stringContaining('\\"by\\":\\"rpc\\"'),
+        ]);
+
+        const pid = machine.property("MainPID");
+        expect(machine.read(`cat /proc/${pid}/maps`)).toContain("/usr/lib/peat-sidecar/iroh.node");
+        const secret = machine.read("cat /etc/credstore/peat-formation-secret");
+        expect(
+          machine.run(`grep -aF '${secret}' /proc/${pid}/environ /proc/${pid}/cmdline`).code,
+        ).toBe(1);
+        const exposure = machine.read(
+          "systemd-analyze security --no-pager peat-sidecar.service | tail -1",
+        );
+        console.log(`${release}: ${exposure}`);
+        expect(Number(/: ([\d.]+) /.exec(exposure)?.[1])).toBeLessThanOrEqual(1.5);
+        expect(machine.read(`systemd-analyze verify --man=no ${UNIT} 2>&1`)).toBe("");
+      },
+      10 * MINUTES,
+    );
+
+    test(
+      "an upgrade under load loses no acknowledged write; a downgrade, a removal and a new start neither",
+      async () => {
+        await using machine = await ready(base);
+        const token = machine.read("cat /run/peat-sidecar/token");
+        const script = join(import.meta.dir, "../support/acked-writer.ts");
+        const command = machine.command(
+          [process.execPath, script, "http://127.0.0.1:8081", token],
+          "network",
+        );
+        await using writer = new LineProcess<WriterLine>(command);
+        const ackedNow = () =>
+          Math.max(0, ...writer.lines.map((line) => (line.kind === "acked" ? line.count : 0)));
+        /** Waits for a hundred acknowledgements from now on; the longest pause between two since `from`. */
+        const goesOn = async (from: number) => {
+          const enough = ackedNow() + 99;
+          await writer.until((line) => line.kind === "acked" && line.count > enough, 2 * MINUTES);
+          const pauses = writer.lines.map((line) =>
+            line.kind === "acked" && line.count > from ? line.pauseMs : 0,
+          );
+          return `${Math.max(...pauses).toFixed(0)} ms`;
+        };
+        await goesOn(0);
+        machine.read(`echo '# mine' >>/etc/default/peat-sidecar`);
+        const [pid, before] = [machine.property("MainPID"), ackedNow()];
+        await machine.work(install(machine, 2));
+        expect(machine.property("MainPID")).not.toBe(pid);
+        const downtime = await goesOn(before);
+        console.log(
+          `${release}: longest pause between acknowledgements in an upgrade: ${downtime}`,
+        );
+        expect(machine.read("cat /etc/default/peat-sidecar")).toEndWith("# mine");
+
+        await machine.work(install(machine, 1));
+        expect(machine.property("ActiveState")).toBe("active");
+        await machine.work("apt-get remove -y -q peat-sidecar");
+        expect(machine.property("ActiveState")).toBe("inactive");
+        expect(has(machine.root, "usr/bin/peat-sidecar")).toBe(false);
+        expect(has(machine.root, "etc/default/peat-sidecar")).toBe(true);
+        expect(machine.run("ls /run/peat-sidecar.sock").code).not.toBe(0);
+        await machine.work(install(machine, 2));
+        expect(machine.property("ActiveState")).toBe("active");
+        writer.tell("check");
+        const checked = await writer.until((line) => line.kind === "checked", 5 * MINUTES);
+        expect(checked).toEqual({ kind: "checked", count: expect.any(Number), missing: [] });
+        console.log(`${release}: ${checked.count} acknowledged writes read back`);
+      },
+      15 * MINUTES,
+    );
+
+    test(
+      "a purge leaves the files that were there before, and nothing else",
+      async () => {
+        await using machine = await Machine.boot(base, { hostname: "host-a" });
+        const before = machine.files();
+        machine.read(install(machine, 1));
+        machine.read("peat-sidecar setup");
+        machine.read(put("a", '{"n":1}'));
+        const between = machine.files();
+        expect(between.filter((line) => line.includes("peat"))).toContainEqual(
+          expect.stringMatching(/^var\/lib\/peat-sidecar\/automerge\/peat\.db f 600 \d+ \d+$/),
+        );
+        machine.read("apt-get purge -y -q peat-sidecar");
+        expect(machine.files()).toEqual(before);
+        expect(machine.run("ls -d /run/peat-sidecar /run/peat-sidecar.sock").text).not.toContain(
+          "/run/peat-sidecar\n",
+        );
+        // The user stays, so that its number is not given to another one.
+        expect(machine.read("getent passwd peat-sidecar")).toContain("/usr/sbin/nologin");
+      },
+      10 * MINUTES,
+    );
+
+    test(
+      "a wedged process is restarted by the watchdog, a killed one at once, and both after a reboot",
+      async () => {
+        await using machine = await ready(base);
+        machine.read(put("a", '{"n":1}'));
+        // The same watchdog with less patience, so that the test is not a minute of waiting.
+        machine.read(
+          `mkdir -p /etc/systemd/system/${UNIT}.d && printf '[Service]\\nWatchdogSec=6\\nTimeoutAbortSec=2\\nRestartSec=1\\n' >/etc/systemd/system/${UNIT}.d/quick.conf && systemctl daemon-reload && systemctl restart ${UNIT}`,
+        );
+        const restarted = async (restarts: number) => {
+          await waitFor(
+            `restart ${restarts}`,
+            3 * MINUTES,
+            () =>
+              machine.property("NRestarts") === String(restarts) &&
+              machine.property("ActiveState") === "active"
+                ? true
+                : undefined,
+            100,
+          );
+        };
+        machine.read("kill -STOP $(systemctl show -P MainPID peat-sidecar)");
+        await restarted(1);
+        expect(machine.read("journalctl -u peat-sidecar -o cat")).toContain("Watchdog timeout");
+        machine.read("kill -KILL $(systemctl show -P MainPID peat-sidecar)");
+        await restarted(2);
+        expect(machine.read(get("a"))).toContain('"n":1');
+        await machine.reboot();
+        expect(machine.property("ActiveState")).toBe("active");
+        expect(machine.read(get("a"))).toContain('"n":1');
+      },
+      10 * MINUTES,
+    );
+
+    test(
+      "who stopped, masked or disabled it is obeyed",
+      async () => {
+        await using machine = await ready(base);
+        machine.read(`systemctl stop ${UNIT}`);
+        machine.read(install(machine, 2));
+        expect(machine.property("ActiveState")).toBe("inactive");
+        machine.read(`systemctl disable ${UNIT}`);
+        machine.read(install(machine, 1));
+        expect(machine.run(`systemctl is-enabled ${UNIT}`).text.trim()).toBe("disabled");
+        machine.read(`systemctl mask ${UNIT}`);
+        machine.read(install(machine, 2));
+        expect(machine.run(`systemctl is-enabled ${UNIT}`).text.trim()).toBe("masked");
+        machine.read(`apt-get purge -y -q peat-sidecar && systemctl unmask ${UNIT}`);
+        machine.read(
+          `mkdir -p /etc/systemd/system-preset && echo 'disable ${UNIT}' >/etc/systemd/system-preset/10-site.preset`,
+        );
+        machine.read(install(machine, 1));
+        expect(machine.run(`systemctl is-enabled ${UNIT}`).text.trim()).toBe("disabled");
+        expect(machine.property("ActiveState")).toBe("inactive");
+      },
+      10 * MINUTES,
+    );
+  });
+}
+
+const pair = roots["debian-12"].missing ?? roots["debian-13"].missing;
+test.skipIf(pair !== undefined)(
+  `two machines with the package find each other and hold the same documents (${pair ?? "booted"})`,
+  async () => {
+    using a = new Namespace("a");
+    using b = new Namespace("b");
+    connect(
+      { namespace: a, device: "host0", address: "10.79.1.1/24" },
+      { namespace: b, device: "host0", address: "10.79.1.2/24" },
+    );
+    await using one = await ready(roots["debian-12"].base, "host-a", a);
+    await using two = await ready(roots["debian-13"].base, "host-b", b);
+    one.read(put("from-a", '{"by":"a"}'));
+    two.read(put("from-b", '{"by":"b"}'));
+    await waitFor(
+      "the document of host-a",
+      2 * MINUTES,
+      () => two.run(get("from-a")).code === 0 || undefined,
+      200,
+    );
+    await waitFor(
+      "the document of host-b",
+      2 * MINUTES,
+      () => one.run(get("from-b")).code === 0 || undefined,
+      200,
+    );
+    expect(two.read(get("from-a"))).toContain('"by":"a"');
+    await waitFor(
+      "the status",
+      MINUTES,
+      () => one.property("StatusText").startsWith("1 of 1 peers") || undefined,
+      200,
+    );
+  },
+  15 * MINUTES,
+);
+
+const bare = roots["debian-12-bare"];
+test.skipIf(bare.missing !== undefined)(
+  `without systemd (an image's build) it installs, runs by hand and is purged (${bare.missing ?? "chroot"})`,
+  () => {
+    using root = new BareRoot(bare.base);
+    const before = root.files();
+    const { code, text } = root.run(install(root, 1));
+    expect([code, text]).toEqual([0, expect.any(String)]);
+    expect(root.run("getent passwd peat-sidecar").text).toContain("/usr/sbin/nologin");
+    expect(root.run("peat-sidecar --version").code).toBe(0);
+    expect(
+      root.run(
+        "peat-sidecar setup --no-start && stat -c %a:%U:%G /etc/peat-sidecar/peat-formation-secret",
+      ).text,
+    ).toContain("640:root:peat-sidecar");
+    expect(root.run("peat-sidecar derive-id --name x").text).toMatch(/^[0-9a-f]{64}\n$/);
+    expect(root.run("apt-get purge -y -q peat-sidecar").code).toBe(0);
+    expect(root.files()).toEqual(before);
+  },
+  5 * MINUTES,
+);
+
+const old = roots["debian-11-bare"];
+test.skipIf(old.missing !== undefined)(
+  `on Debian 11, whose C library is too old, it is refused by its dependency (${old.missing ?? "chroot"})`,
+  () => {
+    using root = new BareRoot(old.base);
+    // An ar member that this dpkg can't unpack would be refused for another reason.
+    const { code, text } = root.run(install(root, 1));
+    expect(code).not.toBe(0);
+    expect(text).toContain("libc6 (>= 2.34)");
+    expect(has(root.root, "usr/bin/peat-sidecar")).toBe(false);
+  },
+  5 * MINUTES,
+);
