@@ -372,7 +372,7 @@ async function openSource(
 }
 
 async function openKubernetes(config: Config, ownPort: number): Promise<PeerSource> {
-  // Loaded only where it is used: the library takes a tenth of the memory that a small pod has.
+  // Loaded only where it is used: the library takes some 9 MB of memory.
   const { KubernetesClient } = await import("./discovery/kubernetes-client.ts");
   const { KubernetesSource } = await import("./discovery/kubernetes.ts");
   const { discoveryLabelSelector: selector, discoveryNamespace: namespace, kubeconfig } = config;

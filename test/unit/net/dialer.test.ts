@@ -173,6 +173,17 @@ test("a peer that two sources know is looked for until both have lost it", async
   expect(reachedAt.length).toBe(1);
 });
 
+test("a pod is dialled where Kubernetes has it, and where a list has its name only when it is not there", async () => {
+  const { clock, reachedAt, open, seen } = world();
+  open(nameB, "10.0.0.3:1");
+  seen("10.0.0.3:1", "static");
+  seen(ADDRESS_B, "kubernetes");
+  await clock.advance(6_000);
+  expect(reachedAt).toEqual([]);
+  await clock.advance(4_000);
+  expect(reachedAt.length).toBe(1);
+});
+
 test("a new address is tried at once, not after the wait that the old one has earned", async () => {
   const { clock, open, reachedAt, seen } = world();
   seen("10.0.0.9:1", "mdns");
