@@ -7,7 +7,7 @@ import { Namespace, namespacesMissing } from "../namespace.ts";
 import { cgroupsMissing, killCgroups, peakBytesOf, removeCgroups } from "./cgroup.ts";
 import type { Image } from "./container-process.ts";
 import { ControlPlane, controlPlaneMissing } from "./control-plane.ts";
-import type { Daemon } from "./daemon.ts";
+import { Daemon } from "./daemon.ts";
 import type { KubeletSettings } from "./kubelet-main.ts";
 import type { Pod } from "./objects.ts";
 
@@ -42,7 +42,17 @@ export async function clusterMissing(): Promise<string | undefined> {
   for (const program of ["nft", "nsenter", "unshare", "setpriv"]) {
     if (Bun.which(program) === null) return `needs the program ${program}`;
   }
-  return namespacesMissing() ?? cgroupsMissing();
+  return namespacesMissing() ?? cgroupsMissing() ?? nftablesMissing();
+}
+
+function nftablesMissing(): string | undefined {
+  using node = new Namespace("probe");
+  try {
+    for (const rule of EGRESS_RULES) node.read(["nft", ...rule.split(" ")]);
+    return undefined;
+  } catch (error) {
+    return `needs nftables with translation of addresses: ${String(error)}`;
+  }
 }
 
 /** A namespace to be a node on its own: an address that leads nowhere else. */
@@ -109,7 +119,11 @@ export class Cluster implements AsyncDisposable {
     // Not `ip netns exec`: that hides the control groups, which the kubelet needs.
     const inside = ["nsenter", `--net=/run/netns/${node.name}`];
     const main = join(import.meta.dir, "kubelet-main.ts");
-    this.kubelet = plane.ownDaemon("kubelet", [...inside, process.execPath, main, file]);
+    this.kubelet = new Daemon("kubelet", {
+      command: [...inside, process.execPath, main, file],
+      logFile: plane.file("kubelet.log"),
+      endsWithInput: true,
+    });
   }
 
   /** Resolves when the node is ready. */

@@ -103,12 +103,8 @@ export class ControlPlane implements AsyncDisposable {
 
   /** A program beside the plane's, in its place, with its output among the plane's files. */
   daemon(name: string, program: string, flags: readonly string[]): Daemon {
-    return this.ownDaemon(name, [...this.#place, program, ...flags]);
-  }
-
-  /** One that knows its place by itself. */
-  ownDaemon(name: string, command: readonly string[]): Daemon {
-    return new Daemon(name, command, this.#folder.file(`${name}.log`));
+    const command = [...this.#place, program, ...flags];
+    return new Daemon(name, { command, logFile: this.file(`${name}.log`) });
   }
 
   /** Path of a file among the plane's own. */
@@ -204,9 +200,14 @@ export class ControlPlane implements AsyncDisposable {
     ]);
   }
 
-  /** Starts what does not run, on the data that is there; resolves when it answers. */
+  /** Starts everything on the data that is there; resolves when it answers. */
   async startAgain(): Promise<void> {
     this.etcd.start();
+    await this.startServers();
+  }
+
+  /** Starts all but etcd, after they were killed alone. */
+  async startServers(): Promise<void> {
     await this.startApiServer();
     for (const helper of this.#helpers) helper.start();
     if (this.#helpers.some((helper) => helper.name === "kube-controller-manager")) {
@@ -230,8 +231,12 @@ export class ControlPlane implements AsyncDisposable {
 
   /** Kills everything at once, as a power cut would; the data stay. */
   async kill(): Promise<void> {
-    const all = [...this.#helpers, this.apiServer, this.etcd];
-    await Promise.all(all.map((daemon) => daemon.kill()));
+    await Promise.all([this.killServers(), this.etcd.kill()]);
+  }
+
+  /** Kills all but etcd: in small distributions, such as k3s, the rest is one process. */
+  async killServers(): Promise<void> {
+    await Promise.all([...this.#helpers, this.apiServer].map((daemon) => daemon.kill()));
   }
 
   /** The command line of kubectl as the administrator, in the plane's place. */

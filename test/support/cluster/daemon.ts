@@ -4,24 +4,31 @@ import { atExit } from "../../../scripts/support/at-exit.ts";
 
 const TAIL_LINES = 20;
 
+export interface DaemonOptions {
+  /** It must keep its process id: `ip netns exec` does. */
+  readonly command: readonly string[];
+  readonly logFile: string;
+  /** Whether it ends by itself when its standard input does; else it is killed when this process ends anyhow. */
+  readonly endsWithInput?: boolean;
+}
+
 export class Daemon implements AsyncDisposable {
   readonly name: string;
-  readonly #command: readonly string[];
-  readonly #logFile: string;
+  readonly #options: DaemonOptions;
   #child: Bun.Subprocess | undefined;
 
-  /** `command` must keep its process id: `ip netns exec` does. */
-  constructor(name: string, command: readonly string[], logFile: string) {
+  constructor(name: string, options: DaemonOptions) {
     this.name = name;
-    this.#command = command;
-    this.#logFile = logFile;
+    this.#options = options;
   }
 
   start(): void {
     if (this.#child !== undefined) throw new Error(`${this.name} runs already`);
-    const output = openSync(this.#logFile, "a");
-    const child = Bun.spawn([...this.#command], {
-      stdin: "ignore",
+    const { command, logFile, endsWithInput = false } = this.#options;
+    const output = openSync(logFile, "a");
+    const bound = endsWithInput ? [] : ["setpriv", "--pdeathsig", "KILL"];
+    const child = Bun.spawn([...bound, ...command], {
+      stdin: endsWithInput ? "pipe" : "ignore",
       stdout: output,
       stderr: output,
     });
@@ -43,7 +50,11 @@ export class Daemon implements AsyncDisposable {
   }
 
   logTail(): string {
-    return readFileSync(this.#logFile, "utf8").trimEnd().split("\n").slice(-TAIL_LINES).join("\n");
+    return readFileSync(this.#options.logFile, "utf8")
+      .trimEnd()
+      .split("\n")
+      .slice(-TAIL_LINES)
+      .join("\n");
   }
 
   /** Resolves when it is gone; nothing happens if it does not run. */

@@ -2,6 +2,7 @@
 import { mkdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { type ApiAccess, ApiClient } from "./api-client.ts";
+import { killCgroups } from "./cgroup.ts";
 import { ClusterHosts } from "./cluster-hosts.ts";
 import type { Image } from "./container-process.ts";
 import { Kubelet } from "./kubelet.ts";
@@ -61,4 +62,10 @@ serveKubelet({
   key: read(settings.node.key),
   find: (namespace, name) => kubelet.find(namespace, name),
 });
+// Whoever started this process is gone, in whatever way: containers must not outlive the cluster.
+process.stdin.on("end", () => {
+  killCgroups(`${settings.networkPrefix}-pod-`);
+  process.exit();
+});
+process.stdin.resume();
 await kubelet.run();
