@@ -1,7 +1,7 @@
 // Programs of the Go module proxy, each built once per machine and kept in the user's cache.
 import { mkdir } from "node:fs/promises";
-import { homedir } from "node:os";
 import { join } from "node:path";
+import { testCacheFolder } from "./test-cache.ts";
 
 const BUILD_LIMIT_S = 15 * 60;
 
@@ -18,8 +18,7 @@ class GoProgram {
   }
 
   get #folder(): string {
-    const base = Bun.env["XDG_CACHE_HOME"] ?? join(homedir(), ".cache");
-    return join(base, "peat-sidecar-tests", `${this.#name}-${this.#version}`);
+    return testCacheFolder(`${this.#name}-${this.#version}`);
   }
 
   /** The program's path, or why there is none. */

@@ -125,6 +125,7 @@ describe.skipIf(missing !== undefined)(`the image (${missing ?? "podman"})`, () 
     expect(new Set(Object.keys(config.ExposedPorts))).toEqual(new Set(["11204/udp", "8081/tcp"]));
     expect(config.Labels["org.opencontainers.image.version"]).toBe(version);
     expect(config.Labels["org.opencontainers.image.revision"]).toBe(commitOfCheckout());
+    expect(config.Labels["org.opencontainers.image.base.name"]).toBe(RUNTIME);
     expect(config.Env).toContain(`NAPI_RS_NATIVE_LIBRARY_PATH=${ADDON_PATH}`);
   });
 
