@@ -44,6 +44,8 @@ export interface Slice {
   readonly name: string;
   readonly version: string;
   readonly places: ReadonlyMap<NodeName, Place>;
+  /** The places as text: two slices with equal texts say the same. */
+  readonly print: string;
   /** Endpoints that no peer can be made of. */
   readonly unusable: number;
 }
@@ -139,7 +141,8 @@ function readSlice(object: unknown, rules: SliceRules): Slice | undefined {
     const hosts = [...known, ...addresses.map((host) => ({ host, port }))];
     places.set(peer, { hosts: hosts.slice(0, HOSTS_PER_PEER_MAX), relayUrl });
   }
-  return { name, version: versionOf(fields), places, unusable };
+  const print = JSON.stringify([...places]);
+  return { name, version: versionOf(fields), places, print, unusable };
 }
 
 /** Named `iroh-quic`, else the first UDP port, else the first of all. */
@@ -199,13 +202,17 @@ export class SliceTable {
     return this.#refused;
   }
 
-  /** Takes a whole list: what is not in it is gone. */
+  /** Takes a whole list: what is not in it is gone. Slices that say what they said cost nothing. */
   replace(slices: readonly Slice[]): PeerEvent[] {
-    const names = new Set(this.#told.keys());
-    this.#slices.clear();
-    for (const slice of slices) {
-      this.#slices.set(slice.name, slice);
-      for (const name of slice.places.keys()) names.add(name);
+    const now = new Map(slices.map((slice) => [slice.name, slice]));
+    const names = new Set<NodeName>();
+    for (const name of new Set([...this.#slices.keys(), ...now.keys()])) {
+      const [was, is] = [this.#slices.get(name), now.get(name)];
+      if (is === undefined) this.#slices.delete(name);
+      else this.#slices.set(name, is);
+      // For who found no room before there may be some now.
+      if (this.#refused === 0 && was?.print === is?.print) continue;
+      for (const peer of [...namesIn(was), ...namesIn(is)]) names.add(peer);
     }
     return this.#tell(names);
   }
@@ -217,13 +224,14 @@ export class SliceTable {
       return [];
     }
     this.#slices.set(slice.name, slice);
-    return this.#tell([...(before?.places.keys() ?? []), ...slice.places.keys()]);
+    if (before?.print === slice.print) return [];
+    return this.#tell([...namesIn(before), ...namesIn(slice)]);
   }
 
   delete(name: string): PeerEvent[] {
     const before = this.#slices.get(name);
     this.#slices.delete(name);
-    return this.#tell(before?.places.keys() ?? []);
+    return this.#tell(namesIn(before));
   }
 
   #tell(names: Iterable<NodeName>): PeerEvent[] {
@@ -265,4 +273,8 @@ export class SliceTable {
     const identity = { kind: "name", name } as const;
     return { identity, hosts, ...(relayUrl === undefined ? {} : { relayUrl }) };
   }
+}
+
+function namesIn(slice: Slice | undefined): Iterable<NodeName> {
+  return slice?.places.keys() ?? [];
 }
