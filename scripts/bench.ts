@@ -5,6 +5,7 @@ import { benchBareAutomerge } from "./bench/bare-automerge.ts";
 import { benchCatchUp, benchEmptyReconnect, benchReconnect } from "./bench/catch-up.ts";
 import { benchCompaction } from "./bench/compaction.ts";
 import { benchDocuments, benchPeers, benchWire } from "./bench/curves.ts";
+import { benchEncryption } from "./bench/encryption.ts";
 import { FULL_PLAN, MANY_CLIENTS, type Plan, QUICK_PLAN } from "./bench/plan.ts";
 import { loadAverage, machine } from "./bench/processes.ts";
 import { Report } from "./bench/report.ts";
@@ -17,11 +18,11 @@ import { findAddon, hostTarget } from "./support/build-targets.ts";
 import { ensureExecutable, meshNodePath } from "./support/executable.ts";
 import { Formation } from "./support/formation.ts";
 
-const USAGE = `usage: bun run bench [--quick] [--only writes,full,repo,wire,peers,documents]
+const USAGE = `usage: bun run bench [--quick] [--only writes,full,repo,encryption,wire,peers,documents]
 
 --quick  one round of everything, with fewer documents: a look, not a result
 --only   some parts of: latencies and writes, compaction, a full store, automerge-repo; bare Automerge is always there.
-         By name only: bytes on the wire per change, curves over the number of peers and of documents`;
+         By name only: what encryption on disk costs, bytes on the wire per change, curves over the number of peers and of documents`;
 
 const NODES = 3;
 
@@ -85,6 +86,7 @@ async function main(): Promise<number> {
     await benchWrites(formation, plan, bare, report);
   }
   if (parts.has("compaction")) await benchCompaction(plan, report);
+  if (parts.has("encryption")) await benchEncryption(plan, report);
   if (parts.has("full")) {
     await using formation = await openFormation();
     const count = plan.documents;

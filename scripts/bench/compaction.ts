@@ -1,44 +1,20 @@
 // What the history of one track costs: bytes on disk per change, what a sweep leaves of them, and the time that
 // rendering takes of a core. In this process, on a file.
-import { existsSync, mkdtempSync, rmSync, statSync } from "node:fs";
+import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { systemClock } from "../../src/base/clock.ts";
-import { CollectionPolicies, NO_CHOICES } from "../../src/store/collection-policies.ts";
 import { parseDocumentKey } from "../../src/store/document-key.ts";
 import { beginRendering, decodeTip, encodeTip, growRendering } from "../../src/store/rendering.ts";
 import type { StartId } from "../../src/store/stamp.ts";
 import { decodeState, type LatestState } from "../../src/store/state.ts";
-import { Store } from "../../src/store/store.ts";
+import type { Store } from "../../src/store/store.ts";
 import { waitFor } from "../support/waiting.ts";
 import { positionReport } from "./documents.ts";
 import { type Plan, rounds } from "./plan.ts";
 import type { Report } from "./report.ts";
+import { bytesOf, openStore } from "./store.ts";
 
 const KEY = parseDocumentKey("tracks:unit-7");
-const CACHE_BYTES = 16 * 1024 * 1024;
-
-function openStore(path: string): Store {
-  return Store.open({
-    path,
-    nodeName: "bench",
-    policies: new CollectionPolicies(NO_CHOICES),
-    clock: systemClock,
-    random: (bytes) => crypto.getRandomValues(bytes),
-    cacheBytes: CACHE_BYTES,
-    crdtCacheBytes: CACHE_BYTES,
-    documentBytesMax: CACHE_BYTES,
-    onFatal: (fault) => {
-      throw fault;
-    },
-  });
-}
-
-function bytesOf(path: string): number {
-  const log = `${path}-wal`;
-  return statSync(path).size + (existsSync(log) ? statSync(log).size : 0);
-}
-
 async function write(store: Store, revision: number): Promise<LatestState> {
   const body = JSON.stringify(positionReport(7, revision));
   await store.write({ key: KEY, operation: { kind: "patch", body } });

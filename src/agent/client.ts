@@ -104,18 +104,22 @@ export class AgentClient {
   async #exchange(call: AgentCall, wanted: Protocol, stop: AbortSignal): Promise<string> {
     const { clock, target } = this.#options;
     const time = new AbortController();
-    const cancel = clock.after(CALL_MS_MAX, () => time.abort());
+    const end = () => time.abort();
+    const cancel = clock.after(CALL_MS_MAX, end);
+    stop.addEventListener("abort", end, { once: true });
+    if (stop.aborted) end();
     const basePath = target.kind === "unix" ? "" : target.basePath;
     const options: ExchangeOptions = {
       call: { ...call, path: `${basePath}${call.path}` },
       authority: authorityOf(target),
       answerBytesMax: ANSWER_BYTES_MAX,
-      signal: AbortSignal.any([time.signal, stop]),
+      signal: time.signal,
     };
     try {
       return await this.#over(wanted, options);
     } finally {
       cancel();
+      stop.removeEventListener("abort", end);
     }
   }
 

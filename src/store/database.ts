@@ -85,9 +85,10 @@ export class Database {
       sqlite = new Sqlite(options.path, { create: true, strict: true });
       prepare(sqlite, options);
       const seal = new Seal(options.encryption ?? NO_ENCRYPTION);
+      const isMended = checkIntegrity(sqlite, options.path);
       unlock(sqlite, seal, options.path);
       const database = new Database(sqlite, seal, options);
-      if (checkIntegrity(sqlite, options.path)) database.#setAllAside(Date.now());
+      if (isMended) database.#setAllAside(Date.now());
       if (database.lastSeq() > SEQ_MAX) throw damagedFile(options.path, "sequence number");
       return database;
     } catch (error) {

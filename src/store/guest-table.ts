@@ -59,7 +59,7 @@ export class GuestTable {
   get(guest: string, key: DocumentKey): Uint8Array | undefined {
     const waiting = this.#waiting.get(nameOf(guest, key));
     if (waiting !== undefined) return waiting.chunks;
-    const query = this.#sqlite.query<{ chunks: Uint8Array; used_at: number }, [string, string]>(
+    const query = this.#sqlite.query<{ chunks: unknown; used_at: number }, [string, string]>(
       "SELECT chunks, used_at FROM guest_histories WHERE guest = ? AND key = ?",
     );
     try {

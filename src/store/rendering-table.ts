@@ -87,11 +87,6 @@ export class RenderingTable {
     this.#seal = seal;
   }
 
-  /** Damage may change a value's type, too. */
-  #open(value: unknown, place: Place): Uint8Array | undefined {
-    return value instanceof Uint8Array ? this.#seal.open(value, place) : undefined;
-  }
-
   /** Every version up to this one has been rendered. */
   renderedSeq(): number {
     const query = this.#sqlite.query<{ value: string }, [string]>(
@@ -108,7 +103,7 @@ export class RenderingTable {
     const raw = query.get(key);
     return raw === null
       ? undefined
-      : { ...raw, tip: this.#open(raw.tip, tipPlace(key)) ?? NO_BYTES };
+      : { ...raw, tip: this.#seal.open(raw.tip, tipPlace(key)) ?? NO_BYTES };
   }
 
   /** Parts of one document with their numbers, those after `after`. */
@@ -118,8 +113,8 @@ export class RenderingTable {
     );
     return query.all(key, after, limit).map((raw) => ({
       ...raw,
-      chunks: this.#open(raw.chunks, chunksPlace(key, raw.part)) ?? NO_BYTES,
-      state: this.#open(raw.state, versionPlace(key, raw.part)),
+      chunks: this.#seal.open(raw.chunks, chunksPlace(key, raw.part)) ?? NO_BYTES,
+      state: this.#seal.open(raw.state, versionPlace(key, raw.part)),
     }));
   }
 

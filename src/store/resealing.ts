@@ -130,7 +130,7 @@ export class Resealing {
       const raws = sqlite.query<RawRow, [number]>(select).all(after);
       for (const raw of raws) {
         after = raw.seq;
-        if (isCurrent(seal, raw.state) && isCurrent(seal, raw.json)) continue;
+        if (seal.isCurrent(raw.state) && seal.isCurrent(raw.json)) continue;
         const row = fromRaw(raw, seal);
         if (isDamaged(row)) continue;
         const { state, json, checksum } = toRaw(row, seal);
@@ -154,8 +154,8 @@ export class Resealing {
       for (const row of rows) {
         after = id.map((column) => row[column] ?? null);
         for (const [column, place] of Object.entries(cells)) {
-          const cell = row[column] ?? null;
-          if (typeof cell === "number" || isCurrent(seal, cell)) continue;
+          const cell = row[column];
+          if (seal.isCurrent(cell)) continue;
           const written = again(seal, cell, place(row));
           if (written === undefined) continue;
           const where = id.map((one) => `${one} = ?`).join(" AND ");
@@ -174,21 +174,12 @@ function takeSteps(step: Step, clock: Clock): boolean {
   return hasMore;
 }
 
-function isCurrent(seal: Seal, cell: string | Uint8Array | null): boolean {
-  return cell === null || seal.isCurrent(cell);
-}
-
 /** A cell as it would be written now: a text is one, also where it is sealed. */
-function again(
-  seal: Seal,
-  cell: string | Uint8Array | null,
-  place: Place,
-): string | Uint8Array | undefined {
-  if (cell === null) return undefined;
-  if (typeof cell !== "string" && place.column !== "json") {
-    const value = seal.open(cell, place);
-    return value === undefined ? undefined : seal.close(value, place);
+function again(seal: Seal, cell: unknown, place: Place): string | Uint8Array | undefined {
+  if (place.column === "json") {
+    const text = seal.openText(cell, place);
+    return text === undefined ? undefined : seal.closeText(text, place);
   }
-  const text = seal.openText(cell, place);
-  return text === undefined ? undefined : seal.closeText(text, place);
+  const value = seal.open(cell, place);
+  return value === undefined ? undefined : seal.close(value, place);
 }

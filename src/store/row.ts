@@ -127,8 +127,7 @@ function toDamaged({ seq, key, state }: RawRow, seal: Seal): DamagedRow {
 
 /** What can be made of a state that may be damaged; nothing where it can't be opened. */
 export function openState(seal: Seal, key: string, state: unknown): Uint8Array {
-  const opened = state instanceof Uint8Array ? seal.open(state, statePlace(String(key))) : NO_STATE;
-  return opened ?? NO_STATE;
+  return seal.open(state, statePlace(String(key))) ?? NO_STATE;
 }
 
 /** `withState`: false leaves it empty; states may be megabytes each, and lists don't need them. */

@@ -107,8 +107,12 @@ export class Seal {
     return concatBytes([header, cipher.update(value), cipher.final(), cipher.getAuthTag()]);
   }
 
-  /** The value of a cell, sealed or not. Undefined: it was changed, moved, or sealed by a key that is not here. */
-  open(cell: Uint8Array, place: Place): Uint8Array | undefined {
+  /**
+   * The value of a cell, sealed or not. Undefined: it was changed (damage may change its type, too), moved, or sealed
+   * by a key that is not here.
+   */
+  open(cell: unknown, place: Place): Uint8Array | undefined {
+    if (!(cell instanceof Uint8Array)) return undefined;
     if (!isSealed(cell)) return cell;
     if (cell.length < SEALED_EXTRA_BYTES) return undefined;
     const header = cell.subarray(0, HEADER_BYTES);
@@ -132,15 +136,18 @@ export class Seal {
     return this.#prefix === undefined ? text : this.close(toUtf8(text), place);
   }
 
-  openText(cell: string | Uint8Array, place: Place): string | undefined {
+  /** As open(), of a text. */
+  openText(cell: unknown, place: Place): string | undefined {
     if (typeof cell === "string") return cell;
-    const value = isSealed(cell) ? this.open(cell, place) : undefined;
+    const isBytes = cell instanceof Uint8Array && isSealed(cell);
+    const value = isBytes ? this.open(cell, place) : undefined;
     return value === undefined ? undefined : fromUtf8(value);
   }
 
-  /** Whether a cell lies as it would be written now. */
-  isCurrent(cell: string | Uint8Array): boolean {
-    return (typeof cell === "string" ? undefined : sealedBy(cell)) === this.keyId;
+  /** Whether a cell lies as it would be written now; what is neither text nor bytes does. */
+  isCurrent(cell: unknown): boolean {
+    if (typeof cell === "string") return this.keyId === undefined;
+    return cell instanceof Uint8Array ? sealedBy(cell) === this.keyId : true;
   }
 
   #renew(): void {

@@ -60,11 +60,11 @@ export class SetAside {
 
   /** Canonical JSON; undefined where it is lost. */
   contentOf(id: number): string | undefined {
-    const query = this.#sqlite.query<{ key: string; json: string | Uint8Array | null }, [number]>(
+    const query = this.#sqlite.query<{ key: string; json: unknown }, [number]>(
       "SELECT key, json FROM set_aside WHERE id = ?",
     );
     const raw = query.get(id);
-    if (raw === null || raw.json === null) return undefined;
+    if (raw === null) return undefined;
     return this.#seal.openText(raw.json, jsonPlace(raw.key));
   }
 

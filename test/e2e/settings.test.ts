@@ -1,9 +1,12 @@
 // Settings and commands of the whole program as a child process: run from source, or the compiled
 // executable named by PEAT_TEST_EXECUTABLE.
 import { afterAll, describe, expect, test } from "bun:test";
-import { mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { Secret } from "../../src/base/secret.ts";
+import { keyIdOf } from "../../src/store/seal.ts";
+import { openFileStore } from "../support/file-store.ts";
 
 const SECRET = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
 const ENDPOINT_ID = "58660eb0c6a63de2a32168399f7f94670f5a2862dc214dc4be14984734259f7e";
@@ -46,6 +49,27 @@ describe("the program", () => {
     expect([code, stdout]).toEqual([78, ""]);
     expect(stderr.trimEnd().split("\n")).toHaveLength(1);
     expect(stderr).toStartWith("peat-mesh-node: PEAT_FORMATION_SECRET is required");
+  });
+
+  test("refuses to start with another key than the documents are encrypted by: exit 78, and which", () => {
+    const dataDir = mkdtempSync(join(folder, "data-"));
+    mkdirSync(join(dataDir, "automerge"));
+    const key = new Uint8Array(32).fill(1);
+    const encryption = { key: new Secret(key), previous: [] };
+    openFileStore(join(dataDir, "automerge/peat.db"), { encryption }).store.close();
+    const environment = {
+      PEAT_FORMATION_SECRET: SECRET,
+      PEAT_DATA_DIR: dataDir,
+      PEAT_DISCOVERY: "none",
+      PEAT_BROKER_PORT: "0",
+      PEAT_IROH_BIND_PORT: "0",
+    };
+    for (const wrong of [{}, { PEAT_ENCRYPTION_KEY: SECRET }]) {
+      const { code, stdout, stderr } = run([], { ...environment, ...wrong });
+      expect(code).toBe(78);
+      expect(stdout + stderr).toContain(`is encrypted by key ${keyIdOf(encryption.key)}`);
+      expect(stdout + stderr).not.toContain(key.toBase64());
+    }
   });
 
   test("tells all bad settings at once, whatever their source", () => {

@@ -98,10 +98,17 @@ describe("an agent is followed", () => {
       const trustless = watch(agent, { tls: { client: { cert, key: clientKey }, ca: undefined } });
       await trustless.watcher.look(never);
       expect(trustless.watcher.state().problem).toContain("certificate");
+      const elsewhere = pki.issue("elsewhere", { user: "agent", servedAs: ["DNS:elsewhere"] });
+      const others = { ...elsewhere, clientCa: pki.ca.certificate };
+      await using impostor = await FakeAgent.start({ protocol, tls: others });
+      const deceived = watch(impostor, { tls: { client: { cert, key: clientKey }, ca } });
+      await deceived.watcher.look(never);
+      expect(deceived.watcher.state().kind).toBe("away");
+      expect(impostor.calls).toEqual([]);
       const fileless = watch(agent, { tls: { client: undefined, ca: pems.file("none.pem") } });
       await fileless.watcher.look(never);
       expect(fileless.watcher.state().problem).toContain("none.pem");
-      for (const { store } of [trusted, nameless, trustless, fileless]) store.close();
+      for (const { store } of [trusted, nameless, trustless, deceived, fileless]) store.close();
     });
   }
 });

@@ -321,6 +321,38 @@ describe("what lies on disk is written again", () => {
   });
 });
 
+describe("cells whose type damage has changed", () => {
+  const encryptions = [by(FIRST), by(SECOND, FIRST), by(undefined, FIRST)];
+  for (const [index, encryption] of encryptions.entries()) {
+    test(`are damage like any other, also while all is written again (${index})`, async () => {
+      using folder = tempFolder();
+      const first = open(folder, by(FIRST));
+      await fill(first.store);
+      first.store.close();
+      tamper(
+        folder.file("peat.db"),
+        `UPDATE documents SET json = 5 WHERE key = 'notes:1';
+         UPDATE documents SET state = 'text' WHERE key = 'notes:2';
+         UPDATE set_aside SET json = x'0102';
+         UPDATE renderings SET tip = 'text' WHERE key = 'tracks:1';
+         UPDATE rendering_parts SET chunks = 7 WHERE key = 'tracks:2';
+         UPDATE guest_histories SET chunks = 'text'`,
+      );
+      const { store, fatal } = open(folder, encryption);
+      await reseal(store);
+      expect(store.resealing.isDue).toBe(false);
+      const found = names.map((name) => read(store, name) !== undefined);
+      expect(found.filter((isThere) => !isThere)).toHaveLength(2);
+      const [aside] = store.contents.list({ why: "deleted", after: 0, limit: 10 });
+      expect(store.contents.read(aside?.id ?? 0)).toBeUndefined();
+      expect(store.guests.get("guest", key("tracks:1"))).toBeUndefined();
+      for (const name of ["tracks:1", "tracks:2"]) await put(store, name, { word: WORD });
+      expect(fatal).toEqual([]);
+      store.close();
+    });
+  }
+});
+
 describe("a document that an older sidecar encrypted", () => {
   const encryption = by(new Secret(Buffer.from(vectors.key, "base64")));
   const document = vectors.envelopes[0]?.document ?? "";
