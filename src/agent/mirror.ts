@@ -37,7 +37,7 @@ export async function mirror(options: MirrorOptions, wanted: AgentDocuments): Pr
   const writes: WriteRequest[] = [];
   const known = new Set<string>();
   let deleted = 0;
-  for (const stored of storedOf(options)) {
+  for await (const stored of storedOf(options)) {
     const document = wanted.get(stored.id);
     const present = parseJsonObject(stored.json);
     if (document === undefined) {
@@ -74,7 +74,7 @@ export function toWrite(key: DocumentKey, document: JsonObject, lastSeen: number
 }
 
 /** Names of nodes have no colon, so no other agent's ids begin like this one's. */
-function* storedOf({ store, collection, agentId }: MirrorOptions) {
+async function* storedOf({ store, collection, agentId }: MirrorOptions) {
   const prefix = `${agentId}:`;
   let after = prefix;
   for (;;) {
@@ -86,6 +86,8 @@ function* storedOf({ store, collection, agentId }: MirrorOptions) {
     const last = page.at(-1);
     if (last === undefined) return;
     after = last.id;
+    // There may be thousands, and others wait for this core.
+    await store.turn();
   }
 }
 

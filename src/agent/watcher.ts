@@ -53,23 +53,25 @@ const JITTER = 0.4;
 
 const STATUS: AgentCall = { method: "GET", path: "/status" };
 
-/** Lists, each the documents of one collection. */
-const LISTS = [
+/** A list that the agent keeps: the documents of one collection. */
+interface AgentList {
+  readonly collection: string;
+  readonly call: AgentCall;
+  readonly read: (agentId: string, text: string) => AgentDocuments;
+}
+
+const LISTS: readonly AgentList[] = [
   {
     collection: "deployments",
     call: { method: "POST", path: "/zarfapi.v1.ZarfAPIService/ListPackages" },
-    read: (agentId: string, text: string) => toDeploymentDocuments(agentId, parseDeployments(text)),
+    read: (agentId, text) => toDeploymentDocuments(agentId, parseDeployments(text)),
   },
   {
     collection: "packages",
     call: { method: "POST", path: "/registryapi.v1.RegistryService/ListPulledPackages" },
-    read: (agentId: string, text: string) => toPackageDocuments(agentId, parsePulledPackages(text)),
+    read: (agentId, text) => toPackageDocuments(agentId, parsePulledPackages(text)),
   },
-] as const satisfies readonly {
-  collection: string;
-  call: AgentCall;
-  read: (agentId: string, text: string) => AgentDocuments;
-}[];
+];
 
 const NODES = "nodes";
 
@@ -88,7 +90,9 @@ export class AgentWatcher {
   readonly #options: AgentWatcherOptions;
   readonly #client: AgentClient;
   readonly #address: string;
-  readonly #parts = [NODES, ...LISTS.map(({ collection }) => collection)].map((c) => new Part(c));
+  readonly #status = new Part(NODES);
+  readonly #lists = LISTS.map((list) => ({ ...list, part: new Part(list.collection) }));
+  readonly #parts = [this.#status, ...this.#lists.map(({ part }) => part)];
   #lastSeenMs: number | undefined;
   #failedLooks = 0;
   #refusal: string | undefined;
@@ -139,22 +143,18 @@ export class AgentWatcher {
     const { nodeName } = this.#options;
     const before = this.state().kind;
     let refusal: Fault | undefined;
-    let isReachable = true;
     let node: JsonObject | undefined;
-    const [statusPart, ...listParts] = this.#parts;
-    if (statusPart !== undefined) {
-      isReachable = await this.#ask(statusPart, STATUS, signal, async (text) => {
-        node = toNodeDocument(nodeName, parseStatus(text));
-      });
-    }
-    for (const [index, { collection, call, read }] of LISTS.entries()) {
-      const part = listParts[index];
-      if (part === undefined || signal.aborted) continue;
+    const isReachable = await this.#ask(this.#status, STATUS, signal, async (text) => {
+      node = toNodeDocument(nodeName, parseStatus(text));
+    });
+    for (const { part, call, read } of this.#lists) {
+      if (signal.aborted) return;
       if (!isReachable) {
-        failed(part, statusPart?.problem);
+        failed(part, this.#status.problem);
         continue;
       }
       await this.#ask(part, call, signal, async (text) => {
+        const { collection } = part;
         const options = this.#mirrorOptions(collection);
         const { written, deleted, ...result } = await mirror(options, read(nodeName, text));
         refusal = result.refusal ?? refusal;
@@ -166,8 +166,8 @@ export class AgentWatcher {
     if (signal.aborted) return;
     const isHeard = this.#parts.some(({ failures }) => failures === 0);
     this.#failedLooks = isHeard ? 0 : this.#failedLooks + 1;
-    await this.#settleNode(node);
     this.#tell(before);
+    await this.#settleNode(node);
     this.#refused(refusal);
   }
 

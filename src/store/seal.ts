@@ -124,7 +124,7 @@ export class Seal {
     try {
       const value = decipher.update(cell.subarray(HEADER_BYTES, -TAG_BYTES));
       decipher.final();
-      return value;
+      return new Uint8Array(value.buffer, value.byteOffset, value.byteLength);
     } catch {
       // The tag is wrong; there is no more to be known about it.
       return undefined;
