@@ -183,7 +183,7 @@ export class Connections {
     // A server's streams have a server's session; it is gone from the stream when that has closed.
     const session = stream.session as ServerHttp2Session;
     const watched = this.#sessions.get(session);
-    if (watched === undefined || watched.open >= this.#options.limits.streamsMax) {
+    if (watched === undefined) {
       stream.close(constants.NGHTTP2_REFUSED_STREAM);
       return;
     }

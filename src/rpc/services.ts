@@ -20,6 +20,8 @@ import { typedCalls } from "./typed.ts";
 export interface RpcParts extends PeerParts {
   readonly store: Store;
   readonly clock: Clock;
+  /** Streams that clients may have open together. */
+  readonly streamsMax?: number;
 }
 
 const SERVICES = [PeatSidecar, Health, ServerReflection, ServerReflectionAlpha];
@@ -71,8 +73,9 @@ export class RpcServices {
   }
 
   #enterStream(): () => void {
-    if (this.#openStreams >= STREAMS_OPEN_MAX) {
-      throw new Fault("overloaded", `${STREAMS_OPEN_MAX} streams are open already; try again`);
+    const { streamsMax = STREAMS_OPEN_MAX } = this.#parts;
+    if (this.#openStreams >= streamsMax) {
+      throw new Fault("overloaded", `${streamsMax} streams are open already; try again`);
     }
     this.#openStreams += 1;
     let isOpen = true;
