@@ -15,7 +15,7 @@ import { layOut } from "../../scripts/support/layout.ts";
 import { commitOfCheckout, readPackageJson } from "../../scripts/support/project.ts";
 import { quieten } from "../../scripts/support/quiet-addon.ts";
 import { waitFor } from "../../scripts/support/waiting.ts";
-import { Container, containersMissing } from "../support/container.ts";
+import { Container, containersMissing, podmanMissing } from "../support/container.ts";
 import { connect, Namespace } from "../support/namespace.ts";
 
 const PLAIN = "localhost/peat-mesh-node:plain";
@@ -29,7 +29,8 @@ const ZSTD_MB_MAX = 62;
 const ZSTD_LEVEL = 16;
 
 const bases = await findBases();
-const missing = "missing" in bases ? bases.missing : await containersMissing(bases);
+const missing = "missing" in bases ? bases.missing : podmanMissing();
+const unable = missing ?? ("missing" in bases ? undefined : await containersMissing(bases));
 
 let podman: Podman;
 let root = "";
@@ -189,7 +190,7 @@ describe.skipIf(missing !== undefined)(`the image (${missing ?? "podman"})`, () 
   });
 });
 
-describe.skipIf(missing !== undefined)(`a container of it (${missing ?? "podman"})`, () => {
+describe.skipIf(unable !== undefined)(`a container of it (${unable ?? "podman"})`, () => {
   test("is the first process, without rights or a place to write but its data", async () => {
     await using pair = await Pair.open();
     await using container = await pair.startContainer(PLAIN);

@@ -16,13 +16,17 @@ const LOADERS: Readonly<Record<string, string>> = {
   arm64: "/lib/ld-linux-aarch64.so.1",
 };
 
-/** Why containers can't be run here, or undefined. */
+/** Why images can't be built here, or undefined. */
+export function podmanMissing(): string | undefined {
+  if (process.getuid?.() !== 0) return "needs root";
+  const program = ["podman", "zstd"].find((name) => Bun.which(name) === null);
+  return program === undefined ? undefined : `needs ${program}`;
+}
+
+/** Why containers can't be run where images can be built, or undefined. */
 export async function containersMissing(bases: Bases): Promise<string | undefined> {
   const missing = namespacesMissing();
   if (missing !== undefined) return missing;
-  for (const program of ["podman", "runc", "zstd"]) {
-    if (Bun.which(program) === null) return `needs ${program}`;
-  }
   await using podman = await Podman.open();
   await podman.import(bases.cc, "localhost/probe");
   const loader = LOADERS[process.arch] ?? "";
