@@ -152,6 +152,25 @@ describe.skipIf(missing !== undefined)(
     );
 
     test(
+      "finds pods by listing where it may not watch",
+      async () => {
+        plane.kubectl("create", "serviceaccount", "lister");
+        grantDiscovery(plane, "lister", ["list"]);
+        const config = plane.writeTokenKubeconfig("lister", plane.token("lister"));
+        await slices.put({ name: "mesh-a", pods: [pod("peat-mesh-1", "10.42.0.2")] });
+        await using found = new FoundPeers({ kubeconfig: config, clock: fastClock(4) });
+        await found.are({ "peat-mesh-1": "10.42.0.2:11204" });
+        await slices.put({ name: "mesh-a", pods: [pod("peat-mesh-1", "10.42.0.3")] });
+        const seen = await found.are({ "peat-mesh-1": "10.42.0.3:11204" });
+        expect(found.source.trouble).toBeUndefined();
+        console.log(
+          `discovery: without watching, a change was seen in ${ms(seen * 4)} of its time`,
+        );
+      },
+      TEST_LIMIT_MS,
+    );
+
+    test(
       "says that the selector makes no sense",
       async () => {
         await using found = new FoundPeers({ kubeconfig, selector: "app in peat-mesh)" });
