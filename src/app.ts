@@ -204,6 +204,7 @@ function openStore(config: Config, policies: CollectionPolicies, scope: Scope): 
       path: older,
     });
   }
+  const key = config.encryptionKey === "off" ? undefined : config.encryptionKey;
   return Store.open({
     path: join(folder, "peat.db"),
     nodeName: config.nodeName,
@@ -213,7 +214,7 @@ function openStore(config: Config, policies: CollectionPolicies, scope: Scope): 
     cacheBytes: DEFAULT_CACHE_BYTES,
     crdtCacheBytes: CRDT_CACHE_BYTES,
     documentBytesMax: config.documentBytesMax,
-    encryption: { key: config.encryptionKey, previous: config.encryptionKeysPrevious },
+    encryption: { key, previous: config.encryptionKeysPrevious },
     onFatal: (fault) => scope.fail(fault),
   });
 }

@@ -44,6 +44,16 @@ function checkAgent(values: Partial<Config>, { warnings }: Remarks): void {
   }
 }
 
+/** A key that was lost on its way here must not lay open what another one has encrypted. */
+function checkEncryption(values: Partial<Config>, { problems }: Remarks): void {
+  const { encryptionKey, encryptionKeysPrevious = [] } = values;
+  if (encryptionKey !== undefined || encryptionKeysPrevious.length === 0) return;
+  problems.push({
+    setting: "encryptionKeysPrevious",
+    text: "PEAT_ENCRYPTION_KEY_PREVIOUS is set and PEAT_ENCRYPTION_KEY is not; set that to the present key, or to off if documents are to lie in the clear from now on",
+  });
+}
+
 function needs(setting: SettingName, missing: SettingName, remarks: Remarks): void {
   const text = `${settingOf(setting).env[0]} is of no use without ${settingOf(missing).env[0]}; set both`;
   remarks.problems.push({ setting, text });
@@ -110,6 +120,7 @@ export function checkTogether(values: Partial<Config>, host: Host): Remarks {
   const remarks: Remarks = { problems: [], warnings: [] };
   checkTlsPair(values, host, remarks);
   checkAgent(values, remarks);
+  checkEncryption(values, remarks);
   checkReach(values, remarks);
   checkSecrets(values, remarks);
   checkPeers(values, remarks);

@@ -268,6 +268,16 @@ export function secretBytes(bytes: {
   };
 }
 
+/** A value, or the word `off` where nothing given must not mean the same. */
+export function orOff<T>(kind: Kind<T>): Kind<T | "off"> {
+  return {
+    ...kind,
+    rule: `off, or ${kind.rule}`,
+    print: (value) => (value === "off" ? "off" : kind.print(value)),
+    parse: (text) => (text.trim() === "off" ? { ok: true, value: "off" } : kind.parse(text)),
+  };
+}
+
 const TOKEN_LENGTH_WISE = 16;
 
 /** A token as HTTP headers carry it. */

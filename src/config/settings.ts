@@ -17,6 +17,7 @@ import {
   nodeName,
   oneOf,
   origin,
+  orOff,
   path,
   port,
   seconds,
@@ -98,10 +99,10 @@ const STORAGE_SETTINGS = {
     find: findRuntimeDir,
     help: "Directory of what lives as long as the process: the API token that is made at start.",
   }),
-  encryptionKey: optional(ENCRYPTION_KEY, {
+  encryptionKey: optional(orOff(ENCRYPTION_KEY), {
     group: "Storage",
     env: ["PEAT_ENCRYPTION_KEY", "PEAT_NODE_ENCRYPTION_KEY"],
-    help: "Key by which documents are encrypted on disk, base64 of exactly 32 bytes; unset, they lie in the clear.",
+    help: "Key by which documents are encrypted on disk, base64 of exactly 32 bytes; unset or off, they lie in the clear.",
   }),
   encryptionKeysPrevious: withDefault(
     listOf(ENCRYPTION_KEY, { itemsMax: ENCRYPTION_KEYS_PREVIOUS_MAX }),
@@ -109,7 +110,7 @@ const STORAGE_SETTINGS = {
       group: "Storage",
       env: ["PEAT_ENCRYPTION_KEY_PREVIOUS"],
       fallback: "none",
-      help: "Up to 3 keys that were PEAT_ENCRYPTION_KEY before: what they encrypted is read, and written again by the present one (in the clear, if there is none).",
+      help: "Up to 3 keys that were PEAT_ENCRYPTION_KEY before: what they encrypted is read, and written again by the present one (in the clear, where that is off).",
     },
   ),
   documentBytesMax: withDefault(size(1024, 16 * 1024 ** 2), {

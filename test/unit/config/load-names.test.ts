@@ -62,9 +62,18 @@ describe("settings whose behaviour is not built", () => {
       PEAT_ENCRYPTION_KEY_PREVIOUS: `${SECRET},${SECRET}`,
     };
     expect(problems({ environment: good })).toEqual([]);
+    expect(problems({ environment: { ...good, PEAT_ENCRYPTION_KEY: "off" } })).toEqual([]);
     const bad = { PEAT_ENCRYPTION_KEY: short, PEAT_ENCRYPTION_KEY_PREVIOUS: short };
     const told = problems({ environment: bad });
     expect(told.filter((text) => text.includes("exactly 32 bytes"))).toHaveLength(2);
+  });
+
+  test("an encryption key that is missing is not taken for one that was turned off", () => {
+    const environment = { PEAT_ENCRYPTION_KEY_PREVIOUS: SECRET };
+    expect(problems({ environment }).join()).toContain("PEAT_ENCRYPTION_KEY is not; set that");
+    expect(config({ environment: { ...quiet, PEAT_ENCRYPTION_KEY: "off" } }).encryptionKey).toBe(
+      "off",
+    );
   });
 });
 
