@@ -123,6 +123,7 @@ async function open(config: Config, scope: Scope, notifier?: Notifier): Promise<
     random: Math.random,
     onBug: (error) => scope.fail(error),
   });
+  if (!config.autoSync) coordinator.orders.stopSync();
   coordinator.start();
   scope.defer("sync", () => coordinator.close(), STOP_DEADLINES_MS.sync);
   coordinator.accepted.catch((error: unknown) => scope.fail(error));

@@ -1,6 +1,6 @@
 // Rows of the settings table for the RPC listeners.
 import { listenAddress } from "./addresses.ts";
-import { integer, listOf, matching, seconds } from "./kinds.ts";
+import { boolean, integer, listOf, matching, seconds } from "./kinds.ts";
 import { optional, withDefault } from "./setting.ts";
 
 const HOUR_SECS = 3_600;
@@ -28,6 +28,12 @@ export const RPC_SETTINGS = {
       help: "Group whose members may connect to the unix sockets (mode 0660); by default the process's own.",
     },
   ),
+  autoSync: withDefault(boolean, {
+    ...rpc,
+    env: ["PEAT_AUTO_SYNC", "PEAT_NODE_AUTO_SYNC"],
+    fallback: "true",
+    help: "Whether peers are connected from the start. false: only once StartSync is called.",
+  }),
   rpcDefaultTimeoutSecs: withDefault(seconds(1, DAY_SECS), {
     ...rpc,
     env: ["PEAT_RPC_DEFAULT_TIMEOUT_SECS", "PEAT_NODE_RPC_DEFAULT_TIMEOUT_SECS"],

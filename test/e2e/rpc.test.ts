@@ -9,6 +9,7 @@ import { Formation } from "../../scripts/support/formation.ts";
 import { grpcurl } from "../../scripts/support/go-program.ts";
 import type { NodeProcess } from "../../scripts/support/node-process.ts";
 import { freeTcpPort } from "../../scripts/support/ports.ts";
+import { projectDir } from "../../scripts/support/project.ts";
 import { waitFor } from "../../scripts/support/waiting.ts";
 
 const LIMIT_MS = 20_000;
@@ -175,6 +176,57 @@ describe.skipIf(grpcurlPath === "")(`grpcurl${withoutGrpcurl}`, () => {
       }
     });
   }
+});
+
+describe("docs/rpc.md", () => {
+  /** The shell lines under a heading, for this node's listeners. */
+  async function example(heading: string): Promise<string> {
+    const page = await Bun.file(join(projectDir, "docs/rpc.md")).text();
+    const section = page.slice(page.indexOf(`## ${heading}\n`));
+    const lines = /```sh\n([\s\S]*?)```/.exec(section)?.[1] ?? "";
+    return lines.replace("/var/run/peat-sidecar.sock", socket).replaceAll("50051", `${port}`);
+  }
+
+  test("has lines for curl that do what they say", async () => {
+    const { code, stdout, stderr } = await run("sh", "-ec", await example("With curl"));
+    expect(stderr).toBe("");
+    expect(code).toBe(0);
+    const [put, get, list, status, removed] = stdout.trim().split("\n");
+    expect([put, get, list, removed]).toEqual([
+      "{}",
+      '{"jsonData":"{\\"text\\":\\"hello\\"}"}',
+      '{"docIds":["a"]}',
+      "{}",
+    ]);
+    expect(JSON.parse(status ?? "")).toMatchObject({ nodeId: node.name });
+  });
+
+  test.skipIf(grpcurlPath === "")(`has lines for grpcurl that do${withoutGrpcurl}`, async () => {
+    const lines = (await example("With grpcurl")).trim().split("\n");
+    expect(lines).toHaveLength(4);
+    for (const line of lines.filter((text) => !text.endsWith("/Subscribe"))) {
+      const command = line.replace("grpcurl", grpcurlPath).replaceAll('"$S"', socket);
+      expect(await run("sh", "-ec", command)).toMatchObject({ code: 0, stderr: "" });
+    }
+  });
+});
+
+test("a node that is not to sync from the start says so", async () => {
+  const own = join(folder, "quiet.sock");
+  const quiet = await formation.start(0, {
+    name: "quiet",
+    dataDir: join(folder, "quiet"),
+    brokerPort: await freeTcpPort(),
+    irohPort: 0,
+    env: { PEAT_LISTEN: `unix://${own}`, PEAT_AUTO_SYNC: "false" },
+  });
+  await waitFor("its socket", LIMIT_MS, () => existsSync(own) || undefined);
+  const { stdout } = await run(
+    ...["curl", "-sS", "--unix-socket", own, "-H", "content-type: application/json"],
+    ...["-d", "{}", `http://localhost/${SERVICE}/GetSyncStats`],
+  );
+  expect(JSON.parse(stdout)).toEqual({});
+  expect(await quiet.stop()).toBe(0);
 });
 
 describe("the unix socket", () => {
