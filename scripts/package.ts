@@ -16,6 +16,7 @@ const USAGE = `usage: bun run package [--arch amd64|arm64|all] [--format FORMAT]
 Makes dist/packages/: deb, rpm and tar.gz (--format takes some of them), an SBOM and SHA256SUMS.
 Without --arch for all machines that the QUIC addon was published for.
 --addon FILE is the library of the addon where none was published; only with one --arch.
+--compression KIND is nfpm's for deb and rpm, in place of what is best: zstd:fastest for a try.
 --sign-key FILE signs SHA256SUMS: an Ed25519 key in PEM (openssl genpkey -algorithm ed25519).`;
 
 const TARGET_OF: Readonly<Record<Arch, TargetName>> = { amd64: "linux-x64", arm64: "linux-arm64" };
@@ -35,9 +36,10 @@ interface Job {
   readonly addon: Addon;
   readonly formats: ReadonlySet<string>;
   readonly folder: string;
+  readonly compression: string | undefined;
 }
 
-async function packagesOf({ arch, addon, formats, folder }: Job): Promise<string[]> {
+async function packagesOf({ arch, addon, formats, folder, compression }: Job): Promise<string[]> {
   const target = TARGET_OF[arch];
   const time = sourceTime();
   const { version, release } = await packageVersion();
@@ -47,9 +49,8 @@ async function packagesOf({ arch, addon, formats, folder }: Job): Promise<string
     await stage({ target, addon, folder: staged, version: `${version}-${release}`, time });
     for (const format of ["deb", "rpm"] as const) {
       if (!formats.has(format)) continue;
-      paths.push(
-        await makePackage({ format, arch, version, release, stage: staged, folder, time }),
-      );
+      const common = { arch, version, release, stage: staged, folder, time, compression };
+      paths.push(await makePackage({ format, ...common }));
     }
     await rm(staged, { recursive: true });
   }
@@ -67,6 +68,7 @@ function readCommandLine() {
       arch: { type: "string", default: "all" },
       format: { type: "string", multiple: true, default: [...FORMATS] },
       addon: { type: "string" },
+      compression: { type: "string" },
       "sign-key": { type: "string" },
       help: { type: "boolean", short: "h", default: false },
     },
@@ -98,7 +100,9 @@ async function main(): Promise<number> {
       if (asked.arch !== "all") return 1;
       continue;
     }
-    paths.push(...(await packagesOf({ arch, addon, formats: new Set(asked.format), folder })));
+    const formats = new Set(asked.format);
+    const { compression } = asked;
+    paths.push(...(await packagesOf({ arch, addon, formats, folder, compression })));
   }
   for (const path of [...paths, ...(await writeChecksums(paths, folder, key))]) {
     const megabytes = ((await stat(path)).size / 1e6).toFixed(2);

@@ -19,7 +19,7 @@ export interface NfpmOptions {
   readonly folder: string;
   readonly time: Date;
   /** Of the deb and the rpm; the one of nfpm.yaml unless it is given: tests are in a hurry. */
-  readonly compression?: string;
+  readonly compression: string | undefined;
 }
 
 /** The file's name, as the tools of each kind of system spell it. */
