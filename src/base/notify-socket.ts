@@ -64,7 +64,8 @@ function bySocket(address: Uint8Array): Send | undefined {
 function byProgram(address: string, path: string | undefined): Send {
   return (text) => {
     try {
-      const child = Bun.spawn(["systemd-notify", "--no-block", ...text.split("\n")], {
+      // It waits until it has been heard: of a process that is gone, systemd does not know whose it was.
+      const child = Bun.spawn(["systemd-notify", ...text.split("\n")], {
         env: { NOTIFY_SOCKET: address, PATH: path ?? "/usr/bin:/bin" },
         stdin: "ignore",
         stdout: "ignore",

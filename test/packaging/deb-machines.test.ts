@@ -262,6 +262,33 @@ for (const release of ["debian-12", "debian-13"] as const) {
     );
 
     test(
+      "without the just-in-time compiler it is ready too, by the program systemd-notify",
+      async () => {
+        await using machine = await ready(base);
+        machine.read(
+          `mkdir -p /etc/systemd/system/${UNIT}.d && printf '[Service]\\nNotifyAccess=all\\nWatchdogSec=10\\n' >/etc/systemd/system/${UNIT}.d/slow.conf && echo BUN_JSC_useJIT=0 >>/etc/default/peat-sidecar && systemctl daemon-reload`,
+        );
+        await machine.work(`systemctl restart ${UNIT}`);
+        expect(machine.property("ActiveState")).toBe("active");
+        expect(machine.property("StatusText")).toBe("0 of 0 peers connected, 0 documents");
+        // Alive for longer than the watchdog waits: it hears the signs.
+        const pid = machine.property("MainPID");
+        await waitFor(
+          "a sign of life after the watchdog's time",
+          MINUTES,
+          () => {
+            const [now = "0"] = machine.read("cat /proc/uptime").split(" ");
+            const started = Number(machine.property("ActiveEnterTimestampMonotonic")) / 1e6;
+            return Number(now) - started > 15 ? true : undefined;
+          },
+          500,
+        );
+        expect([machine.property("MainPID"), machine.property("NRestarts")]).toEqual([pid, "0"]);
+      },
+      10 * MINUTES,
+    );
+
+    test(
       "who stopped, masked or disabled it is obeyed",
       async () => {
         await using machine = await ready(base);
