@@ -276,6 +276,23 @@ describe("a listener beyond loopback", () => {
   });
 });
 
+test("who watches the health of a node is told each change, and its end", async () => {
+  let isReady = false;
+  await using world = await startRpc({ parts: { isReady: () => isReady } });
+  const health = world.clientOf(Health, { protocol: "grpc" });
+  const watch = health.watch({})[Symbol.asyncIterator]();
+  expect((await watch.next()).value?.status).toBe(Status.NOT_SERVING);
+  isReady = true;
+  expect((await watch.next()).value?.status).toBe(Status.SERVING);
+  const unknown = health.watch({ service: "no.such.Service" })[Symbol.asyncIterator]();
+  expect((await unknown.next()).value?.status).toBe(Status.SERVICE_UNKNOWN);
+  const last = watch.next();
+  const end = last.then(() => codeOf(watch.next()));
+  await world.server.close();
+  expect((await last).value?.status).toBe(Status.NOT_SERVING);
+  expect(await end).toBe(Code.Unavailable);
+});
+
 describe("a listener on loopback", () => {
   test("needs no token, but no wrong one either", async () => {
     await using world = await startRpc();
