@@ -46,7 +46,7 @@ const STOP_DEADLINES_MS = {
   discovery: 400,
   broker: 400,
   rpc: 400,
-  sync: 500,
+  sync: 1_000,
   network: 500,
 } as const;
 

@@ -24,7 +24,10 @@ export interface PeerStatus extends PeerView {
   readonly lastFailure: string | null;
 }
 
-/** An empty store is not served before it has caught up with a peer, unless none that was found answers for so long. */
+/**
+ * An empty store is not served before it has caught up with a peer, unless none that was found answers for so long:
+ * a rolling restart goes on as soon as this node is ready, and takes from the others what it has not got yet.
+ */
 const CATCH_UP_MS_MAX = 10_000;
 /** How long peers that announce themselves may take until nobody means that there is none. */
 const SEARCH_MS = 3_000;
@@ -149,7 +152,7 @@ export class NodeStatus implements NodeView {
     if (!this.#wasEmpty || coordinator.hasAgreed) return true;
     if (this.#searchingSince === undefined) return false;
     const searchedMs = clock.monotonic() - this.#searchingSince;
-    if (searchedMs > CATCH_UP_MS_MAX) return true;
+    if (searchedMs > CATCH_UP_MS_MAX) return !coordinator.isCatchingUp;
     return searchedMs >= this.#searchMs && coordinator.sought().length === 0;
   }
 

@@ -34,6 +34,11 @@ export class CatchUp {
     return this.#from !== undefined && this.#from !== peer && !this.#isLate;
   }
 
+  /** Whether some peer is being caught up with, and goes on sending. */
+  get isRunning(): boolean {
+    return this.#from !== undefined && !this.#isLate;
+  }
+
   get #isLate(): boolean {
     return this.#clock.monotonic() - this.#at >= PATIENCE_MS;
   }

@@ -47,8 +47,11 @@ export type PeerNotice =
 
 /** Peers' lists of neighbours are told together, this long after the last change. */
 const NEIGHBOURS_DELAY_MS = 20;
-/** How long a stop waits for peers to acknowledge what was committed last. */
-const DRAIN_MS = 250;
+/**
+ * How long a stop waits for peers to acknowledge what was committed last: a pod without a volume takes with it what
+ * no peer has, and peers on half a processor need their time. Within the deadline of the step, and of the stop.
+ */
+const DRAIN_MS = 900;
 
 export class Coordinator {
   /** What people order about peers. */
@@ -182,6 +185,11 @@ export class Coordinator {
   /** Whether any peer and this node have ever had equal documents. */
   get hasAgreed(): boolean {
     return this.#hasAgreed;
+  }
+
+  /** Whether a peer is sending what this node lacks. */
+  get isCatchingUp(): boolean {
+    return this.#catchUp.isRunning;
   }
 
   onPeer(listener: (notice: PeerNotice) => void): () => void {

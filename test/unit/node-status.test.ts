@@ -1,5 +1,6 @@
 // Readiness: when a node may be asked for documents.
 import { afterEach, beforeEach, expect, test } from "bun:test";
+import { waitFor } from "../../scripts/support/waiting.ts";
 import type { PeerSource } from "../../src/discovery/peer-source.ts";
 import { NodeStatus } from "../../src/node-status.ts";
 import { randomSecret, TestNode } from "../support/start-node.ts";
@@ -11,8 +12,8 @@ beforeEach(async () => {
 });
 afterEach(() => node[Symbol.asyncDispose]());
 
-function status(clock: VirtualClock): NodeStatus {
-  const { name: nodeName, store, coordinator } = node;
+function status(clock: VirtualClock, of = node): NodeStatus {
+  const { name: nodeName, store, coordinator } = of;
   return new NodeStatus({ nodeName, version: "0.1.0", clock, store, coordinator });
 }
 
@@ -53,6 +54,22 @@ test("a peer that is looked for and does not answer is waited for 10 s", async (
   expect(waits(own)).toEqual(["caught_up"]);
   await clock.advance(1_500);
   expect(waits(own)).toEqual([]);
+});
+
+test("while a peer goes on sending an empty node is not ready, however long it takes", async () => {
+  const secrets = [randomSecret()];
+  await using full = await TestNode.start({ name: "beta", secrets });
+  await using empty = await TestNode.start({ name: "gamma", secrets });
+  for (let i = 0; i < 500; i += 1) await full.put(`tracks:t${i}`, { i });
+  const clock = new VirtualClock();
+  const own = status(clock, empty);
+  own.listenersOpened();
+  own.discoveryStarted(true);
+  await clock.advance(60_000);
+  empty.seek(full);
+  const { coordinator } = empty;
+  await waitFor("a catch-up", 10_000, () => coordinator.isCatchingUp || undefined, 1);
+  expect(waits(own)).toEqual(["caught_up"]);
 });
 
 /** A source of which only its trouble matters. */
