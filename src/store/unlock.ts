@@ -2,9 +2,9 @@
 // that can't be read.
 //
 //   meta "sealed_with" = crc32 (hex) " " comma list of key ids, and "clear" where cells in the clear may be left;
-//   absent: clear
+//   absent: clear; and "remains" where unused parts of pages may still hold what once lay in the clear
 import type { Database as Sqlite } from "bun:sqlite";
-import { Fault } from "../base/faults.ts";
+import { Fault, messageOf } from "../base/faults.ts";
 import { getLog } from "../base/log.ts";
 import { SEALED_HEAD_BYTES, type Seal, sealedBy } from "./seal.ts";
 
@@ -12,6 +12,9 @@ const log = getLog("peat_mesh::storage::automerge_store");
 
 const META = "sealed_with";
 const CLEAR = "clear";
+const REMAINS = "remains";
+/** Larger files are rewritten at a start: it takes some 15 s for each GB, in which nothing else is done. */
+const REWRITE_BYTES_MAX = 64 * 1024 * 1024;
 
 /** Tables with cells that are sealed. */
 const TABLES = ["documents", "set_aside", "guest_histories", "renderings"];
@@ -49,6 +52,7 @@ function writeIds(sqlite: Sqlite, ids: readonly string[]): void {
     .run(META, `${crcOf(ids.join(","))} ${ids.join(",")}`);
 }
 
+const isKey = (id: string): boolean => id !== CLEAR && id !== REMAINS;
 const ownId = (seal: Seal): string => seal.keyId ?? CLEAR;
 
 /** Of what is sealed by a key that is not given. */
@@ -71,21 +75,52 @@ function locked(path: string, missing: readonly string[], seal: Seal): Fault {
  */
 export function unlock(sqlite: Sqlite, seal: Seal, path: string): void {
   const ids = readIds(sqlite);
-  const missing = ids.filter((id) => id !== CLEAR && !seal.keyIds.includes(id));
+  const missing = ids.filter((id) => isKey(id) && !seal.keyIds.includes(id));
   if (missing.length > 0) throw locked(path, missing, seal);
-  // What is overwritten leaves nothing behind in the file.
-  if (seal.keyIds.length > 0) sqlite.exec("PRAGMA secure_delete = ON");
   if (seal.keyId !== undefined) log.info("Documents are encrypted on disk", { key: seal.keyId });
+  if (ids.includes(REMAINS)) rewriteFile(sqlite, ids);
   if (ids.includes(ownId(seal)) || (ids.length === 0 && seal.keyId === undefined)) return;
-  writeIds(sqlite, [...ids, ownId(seal)]);
+  writeIds(sqlite, [...readIds(sqlite), ownId(seal)]);
+}
+
+/** Page by page, so that nothing is left of what was overwritten; needs as much room again for a while. */
+function rewriteFile(sqlite: Sqlite, ids: readonly string[]): void {
+  log.info("The file is rewritten once, so that nothing remains of what lay in the clear");
+  try {
+    // Its copy would be held in memory otherwise; what is in it is encrypted.
+    sqlite.exec("PRAGMA temp_store = FILE");
+    sqlite.exec("VACUUM");
+    sqlite.query("PRAGMA wal_checkpoint(TRUNCATE)").all();
+  } catch (error) {
+    log.warn("The file can't be rewritten; the next start tries again", {
+      cause: messageOf(error),
+    });
+    return;
+  } finally {
+    sqlite.exec("PRAGMA temp_store = MEMORY");
+  }
+  const left = ids.filter((id) => id !== REMAINS);
+  writeIds(sqlite, left);
+}
+
+function fileBytes(sqlite: Sqlite): number {
+  const query = sqlite.query<{ bytes: number }, []>(
+    "SELECT page_count * page_size AS bytes FROM pragma_page_count, pragma_page_size",
+  );
+  return query.get()?.bytes ?? 0;
 }
 
 /** Whether there may be cells that are not as they would be written now. */
 export function isMixed(sqlite: Sqlite, seal: Seal): boolean {
-  return readIds(sqlite).some((id) => id !== ownId(seal));
+  return readIds(sqlite).some((id) => id !== REMAINS && id !== ownId(seal));
 }
 
 /** Every cell is as it would be written now: earlier keys are needed no more. */
 export function settle(sqlite: Sqlite, seal: Seal): void {
-  writeIds(sqlite, [ownId(seal)]);
+  const before = readIds(sqlite);
+  const hasRemains =
+    seal.keyId !== undefined && (before.includes(CLEAR) || before.includes(REMAINS));
+  const ids = hasRemains ? [ownId(seal), REMAINS] : [ownId(seal)];
+  writeIds(sqlite, ids);
+  if (hasRemains && fileBytes(sqlite) <= REWRITE_BYTES_MAX) rewriteFile(sqlite, ids);
 }

@@ -154,11 +154,17 @@ describe("a look", () => {
     await using agent = await FakeAgent.start({ protocol: "h2" });
     const { store, watcher } = watch(agent);
     await watcher.look(never);
-    for (const way of ["refuse", "garbage", "endless"] as const) {
+    const ways = [
+      ["refuse", "answered 503"],
+      ["garbage", "is no text"],
+      ["endless", "is larger than"],
+    ] as const;
+    for (const [way, problem] of ways) {
       agent.ways.set(DEPLOYMENTS_PATH, way);
       await watcher.look(never);
       expect(watcher.state().kind).toBe("partly");
       expect(watcher.state().problem).toContain("ListPackages");
+      expect(watcher.state().problem).toContain(problem);
     }
     expect(idsOf(store, "deployments")).toHaveLength(2);
     expect(nodeOf(store)).toMatchObject({ stale: true, stale_parts: ["deployments"] });

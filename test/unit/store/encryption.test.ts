@@ -115,6 +115,23 @@ function keysInFile(folder: TempFolder): string[] {
   ];
 }
 
+/** Somebody who knows the format: the row's checksum is that of its cells as they are. */
+function mendChecksum(path: string, name: string): void {
+  const sqlite = new Sqlite(path);
+  type Cells = { text: string; state: Uint8Array; json: Uint8Array };
+  const cells = sqlite
+    .query<Cells, [string]>(
+      `SELECT key || char(10) || hash || char(10) || deleted || char(10) || newest_at || char(10)
+         || coalesce(due, '') || char(10) AS text, state, json FROM documents WHERE key = ?`,
+    )
+    .get(name);
+  if (cells === null) throw new Error("no document");
+  const crcs = [cells.state, cells.text, cells.json].map((part) => Bun.hash.crc32(part));
+  const checksum = crcs.reduce((all, crc) => all ^ crc, 0) >>> 0;
+  sqlite.query("UPDATE documents SET checksum = ? WHERE key = ?").run(checksum, name);
+  sqlite.close();
+}
+
 describe("an encrypted store", () => {
   test("answers as any other, now and after a restart, and no file of it holds a word of a document", async () => {
     using folder = tempFolder();
@@ -220,35 +237,27 @@ describe("an encrypted store", () => {
     });
   }
 
-  test("does not take a cell that was moved with a checksum that is right", async () => {
-    using folder = tempFolder();
-    const first = open(folder, by(FIRST));
-    await fill(first.store);
-    first.store.close();
-    const path = folder.file("peat.db");
-    const sqlite = new Sqlite(path);
-    type Cells = { key: string; hash: string; state: Uint8Array; json: Uint8Array; times: string };
-    const cells = sqlite
-      .query<Cells, []>(
-        "SELECT 'notes:1' AS key, hash, state, json, deleted || char(10) || newest_at || char(10) || coalesce(due, '') AS times FROM documents WHERE key = 'notes:2'",
-      )
-      .get();
-    if (cells === null) throw new Error("no document");
-    const text = `${cells.key}\n${cells.hash}\n${cells.times}\n`;
-    const crcs = [cells.state, text, cells.json].map((part) => Bun.hash.crc32(part));
-    const checksum = crcs.reduce((all, crc) => all ^ crc, 0) >>> 0;
-    sqlite
-      .query(
-        "UPDATE documents SET (hash, state, json, newest_at, due) = (SELECT hash, state, json, newest_at, due FROM documents WHERE key = 'notes:2'), checksum = ? WHERE key = 'notes:1'",
-      )
-      .run(checksum);
-    sqlite.close();
-    const { store } = open(folder, by(FIRST));
-    const isTold = new Promise((resolve) => store.damage.onDamage(resolve));
-    expect(read(store, "notes:1")).toBeUndefined();
-    expect(await isTold).toBe(key("notes:1"));
-    store.close();
-  });
+  for (const moved of [["state"], ["json"], ["hash", "state", "json"]]) {
+    test(`does not take ${moved.join(", ")} of another document, with a checksum that is right`, async () => {
+      using folder = tempFolder();
+      const first = open(folder, by(FIRST));
+      await fill(first.store);
+      first.store.close();
+      const path = folder.file("peat.db");
+      const columns = moved.join(", ");
+      tamper(
+        path,
+        `UPDATE documents SET (${columns}) = (SELECT ${columns} FROM documents WHERE key = 'notes:2')
+         WHERE key = 'notes:1'`,
+      );
+      mendChecksum(path, "notes:1");
+      const { store } = open(folder, by(FIRST));
+      const isTold = new Promise((resolve) => store.damage.onDamage(resolve));
+      expect(read(store, "notes:1")).toBeUndefined();
+      expect(await isTold).toBe(key("notes:1"));
+      store.close();
+    });
+  }
 });
 
 describe("what lies on disk is written again", () => {
@@ -288,6 +297,51 @@ describe("what lies on disk is written again", () => {
       alone.store.close();
     });
   }
+
+  test("and what was long leaves nothing behind that is read between what is short", async () => {
+    using folder = tempFolder();
+    const { store } = open(folder, NO_ENCRYPTION);
+    const many = Array.from({ length: 200 }, (_, n) => n);
+    const write = (collection: string, n: number) =>
+      put(store, `${collection}:${n}`, { text: WORD.repeat(1 + ((n * 37) % 600)) });
+    for (const collection of ["notes", "track_history"]) {
+      await Promise.all(many.map((n) => write(collection, n)));
+    }
+    const isRendered = () => (store.renderings.waiting === 0 ? true : undefined);
+    await waitFor("the renderings", 20_000, isRendered);
+    store.close();
+    expect(filesWithWord(folder)).toEqual(["peat.db"]);
+    const turned = open(folder, by(FIRST));
+    await reseal(turned.store);
+    expect(filesWithWord(folder)).toEqual([]);
+    for (const n of many) await remove(turned.store, `notes:${n}`);
+    turned.store.close();
+    expect(filesWithWord(folder)).toEqual([]);
+  });
+
+  test("and a file that was too large for it is rewritten at the next start", async () => {
+    using folder = tempFolder();
+    const first = open(folder, by(FIRST));
+    await fill(first.store);
+    first.store.close();
+    const path = folder.file("peat.db");
+    const noteOf = () => {
+      const sqlite = new Sqlite(path, { readonly: true });
+      const sql = "SELECT value FROM meta WHERE name = 'sealed_with'";
+      const note = sqlite.query<{ value: string }, []>(sql).get()?.value.split(" ")[1];
+      sqlite.close();
+      return note;
+    };
+    const note = `${keyIdOf(FIRST)},remains`;
+    const crc = Bun.hash.crc32(note).toString(16);
+    tamper(path, `UPDATE meta SET value = '${crc} ${note}' WHERE name = 'sealed_with'`);
+    const { store, fatal } = open(folder, by(FIRST));
+    expectFilled(store);
+    expect(store.resealing.isDue).toBe(false);
+    store.close();
+    expect(noteOf()).toBe(keyIdOf(FIRST));
+    expect(fatal).toEqual([]);
+  });
 
   test("and what is left by a stop in between needs both keys, until it is done", async () => {
     using folder = tempFolder();
