@@ -2,7 +2,6 @@ import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import { fromBase64, fromHex, toHex } from "../../../src/base/bytes.ts";
 import { Secret } from "../../../src/base/secret.ts";
-import { Envelopes } from "../../../src/store/envelope.ts";
 import {
   type EncryptionKey,
   keyIdOf,
@@ -83,51 +82,5 @@ describe("a sealed cell", () => {
     expect(seal.openText(sealed, place)).toBe('{"ä":"😀"}');
     expect(seal.openText("{}", place)).toBe("{}");
     expect(seal.openText(new Uint8Array(60), place)).toBeUndefined();
-  });
-});
-
-describe("an older sidecar's encrypted document", () => {
-  const envelopes = new Envelopes({ key: other, previous: [key] });
-  const [object, list, text, big] = vectors.envelopes.map(({ document }) => document);
-
-  test("is read as the object that it holds, in canonical text", () => {
-    expect(envelopes.open(object ?? "")).toBe('{"a":[1.0,"x"],"b":1}');
-    expect(envelopes.open(big ?? "")).toBe('{"n":9223372036854775807}');
-  });
-
-  test("is one like any other where it holds no object, or where its key is not here", () => {
-    for (const document of [list ?? "", text ?? ""])
-      expect(envelopes.open(document)).toBe(document);
-    for (const keyless of [NO_ENCRYPTION, { key: other, previous: [] }]) {
-      expect(new Envelopes(keyless).open(object ?? "")).toBe(object ?? "");
-    }
-  });
-
-  test("is not made of whatever looks like one", () => {
-    const changed = (object ?? "").replace("ENC:v1:A", "ENC:v1:B");
-    const looks = [
-      '{"value":"ENC:v1:"}',
-      '{"value":"ENC:v1:!"}',
-      '{"value":"ENC:v1:AAAA"}',
-      changed,
-    ];
-    for (const document of [...looks, '{"value":"x"}', "{}"]) {
-      expect(envelopes.open(document)).toBe(document);
-    }
-    fc.assert(
-      fc.property(fc.base64String({ maxLength: 400 }), (base64) => {
-        const document = `{"value":"ENC:v1:${base64}"}`;
-        expect(envelopes.open(document)).toBe(document);
-      }),
-    );
-  });
-
-  test("is patched as it is read, and replaced in the clear", () => {
-    const patch = (body: string) => envelopes.write({ kind: "patch", body }, object);
-    expect(patch('{"b":null,"c":2}')).toEqual({ kind: "put", body: '{"a":[1.0,"x"],"c":2}' });
-    expect(patch('{"b":1}')).toEqual({ kind: "patch", body: "{}" });
-    const put = { kind: "put", body: "{}" } as const;
-    expect(envelopes.write(put, object)).toBe(put);
-    expect(envelopes.write({ kind: "patch", body: "{}" }, '{"a":1}').kind).toBe("patch");
   });
 });
