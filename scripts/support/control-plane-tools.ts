@@ -3,7 +3,7 @@ import { mkdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { lock, testCacheFolder } from "./test-cache.ts";
 
-const KUBERNETES_VERSION = "1.36.3";
+export const KUBERNETES_VERSION = "1.36.3";
 const HELM_VERSION = "3.19.0";
 const KUBECONFORM_VERSION = "0.7.0";
 /** Fifteen minutes on two cores that do nothing else. */

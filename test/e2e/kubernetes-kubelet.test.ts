@@ -173,6 +173,39 @@ describe.skipIf(missing !== undefined)(`the kubelet of the tests (${missing ?? "
   );
 
   test(
+    "init containers run first, and variables come from secrets, config maps, fields and each other",
+    async () => {
+      cluster.kubectl("create", "secret", "generic", "hidden", "--from-literal=word=secret");
+      cluster.kubectl("create", "configmap", "open", "--from-literal=word=public");
+      const mounts = { volumeMounts: [{ name: "shared", mountPath: "/shared" }] };
+      const image = { image: "script:latest", imagePullPolicy: "Never", ...mounts };
+      const prepare = 'await Bun.write("/shared/made", "before")';
+      const env = [
+        { name: "HIDDEN", valueFrom: { secretKeyRef: { name: "hidden", key: "word" } } },
+        { name: "OPEN", valueFrom: { configMapKeyRef: { name: "open", key: "word" } } },
+        { name: "OWN", valueFrom: { fieldRef: { fieldPath: "metadata.name" } } },
+        { name: "ALL", value: "$(HIDDEN) $(OPEN) $(OWN) $$(OWN)" },
+      ];
+      const print = 'console.log(process.env.ALL, await Bun.file("/shared/made").text())';
+      run(
+        "prepared",
+        print,
+        { env, ...mounts },
+        {
+          restartPolicy: "Never",
+          volumes: [{ name: "shared", emptyDir: {} }],
+          initContainers: [{ name: "prepare", args: [prepare], ...image }],
+        },
+      );
+      await status("prepared", (one) => one.state.terminated !== undefined);
+      const printed = cluster.kubectl("logs", "prepared", "-c", "main");
+      expect(printed).toBe("secret public prepared $(OWN) before\n");
+      expect(pod("prepared").status?.phase).toBe("Succeeded");
+    },
+    STEP_LIMIT_MS,
+  );
+
+  test(
     "a pod that is deleted has its grace period, and not more",
     async () => {
       const deaf =

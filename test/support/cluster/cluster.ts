@@ -2,6 +2,7 @@
 import { readdirSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { atExit } from "../../../scripts/support/at-exit.ts";
+import { KUBERNETES_VERSION } from "../../../scripts/support/control-plane-tools.ts";
 import { waitFor } from "../../../scripts/support/waiting.ts";
 import { Namespace, namespacesMissing } from "../namespace.ts";
 import { cgroupsMissing, killCgroups, peakBytesOf, removeCgroups } from "./cgroup.ts";
@@ -104,7 +105,7 @@ export class Cluster implements AsyncDisposable {
       port: KUBELET_PORT,
       podPrefix: POD_PREFIX,
       networkPrefix: node.name,
-      version: "v1.36.3",
+      version: `v${KUBERNETES_VERSION}`,
       node: plane.pki.issue("kubelet", {
         user: `system:node:${name}`,
         group: "system:nodes",

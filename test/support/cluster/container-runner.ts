@@ -34,7 +34,7 @@ export class ContainerRunner {
   readonly #around: PodSurroundings;
   readonly #container: Container;
   readonly #cgroup: Cgroup;
-  /** Files and Never: whether an end is the end. */
+  /** Whether such an end is followed by another start. */
   readonly #isRestarted: (exitCode: number) => boolean;
   #state: ContainerState = { waiting: { reason: "ContainerCreating" } };
   #lastState: ContainerState = {};
@@ -58,8 +58,10 @@ export class ContainerRunner {
     const group = `${around.networkNamespace}-${container.name}`;
     this.#cgroup = new Cgroup(group, container.resources);
     const { restartPolicy } = around.pod.spec;
+    // An init container that has done its work is done.
+    const isInit = around.pod.spec.initContainers?.some(({ name }) => name === container.name);
     this.#isRestarted = (exitCode) =>
-      restartPolicy === "Always" || (restartPolicy === "OnFailure" && exitCode !== 0);
+      exitCode === 0 ? restartPolicy === "Always" && isInit !== true : restartPolicy !== "Never";
   }
 
   get status(): ContainerStatus {
@@ -169,10 +171,7 @@ export class ContainerRunner {
     });
     const folder = join(this.#around.folder, `${this.name}-${this.#restarts}`);
     mkdirSync(folder, { recursive: true });
-    const words = [
-      ...(container.command ?? image.entrypoint),
-      ...(container.args ?? (container.command === undefined ? [] : [])),
-    ];
+    const words = [...(container.command ?? image.entrypoint), ...(container.args ?? [])];
     return {
       image,
       command: words.map((word) => expand(word, env)),
