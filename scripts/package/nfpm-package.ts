@@ -2,6 +2,7 @@
 import { join } from "node:path";
 import { nfpm } from "../support/go-program.ts";
 import { projectDir } from "../support/project.ts";
+import { compressDeb } from "./deb-archive.ts";
 
 export type Format = "deb" | "rpm";
 export type Arch = "amd64" | "arm64";
@@ -55,5 +56,6 @@ export async function makePackage(options: NfpmOptions): Promise<string> {
   });
   await Bun.file(configPath).delete();
   if (!made.success) throw new Error(`nfpm failed:\n${made.stdout}${made.stderr}`.trimEnd());
+  if (format === "deb" && compression === undefined) await compressDeb(path);
   return path;
 }

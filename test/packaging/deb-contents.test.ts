@@ -36,7 +36,7 @@ describe("the deb", () => {
   test.skipIf(lintian !== undefined)(
     `satisfies lintian: no errors, no warnings, every override needed (${lintian ?? "lintian"})`,
     async () => {
-      // Its release in Debian 12 does not know zstd, and the xz of the release takes minutes.
+      // Its release in Debian 12 does not know zstd, and the xz of what is published takes minutes.
       const deb = await packages.make("deb", "3", "gzip:1");
       const { text } = outcome(["lintian", "--allow-root", "--fail-on", "none", deb]);
       expect(text.split("\n").filter((line) => /^[EW]: /.test(line))).toEqual([]);
