@@ -74,7 +74,10 @@ async function readAnswer(
   }
 }
 
-/** Runs until `answer` is read, `broken` tells why it never will be, or the time is over. */
+/**
+ * `begin` makes the call and gives an answer to `take`, or to `fail` why none will come; the answer is then `read`.
+ * Both within the time of the call.
+ */
 async function settle(
   { signal, call }: ExchangeOptions,
   begin: (fail: (reason: unknown) => void, take: (answer: Answer) => void) => void,
