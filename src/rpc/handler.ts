@@ -86,7 +86,8 @@ function pathOf(request: Request): string {
 /** An answer that is no call's: as Connect tells errors, which the other protocols read by its status. */
 function refuse(response: Response, fault: Fault, headers: Record<string, string> = {}): void {
   const { http, connect } = FAULTS[fault.code];
-  response.statusCode = http;
+  // The broker's 408 is for the client's slowness; Connect has one status for every deadline.
+  response.statusCode = connect === "deadline_exceeded" ? 504 : http;
   response.setHeader("content-type", "application/json");
   for (const [name, value] of Object.entries(headers)) response.setHeader(name, value);
   response.end(JSON.stringify({ code: connect, message: fault.message }));

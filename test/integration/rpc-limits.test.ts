@@ -80,7 +80,22 @@ for (const isUnix of [false, true]) {
         `POST ${PATH} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: 30\r\n\r\n{"coll`,
       );
       const answer = await untilClosed(socket);
+      expect(answer).toContain("HTTP/1.1 504 ");
       expect(answer).toContain('"code":"deadline_exceeded"');
+      const session = connectHttp2("http://localhost", { createConnection: () => world.socket() });
+      for (const [method, type] of [
+        ["GetDocument", "application/json"],
+        ["GetDocument", "application/grpc"],
+        ["Subscribe", "application/connect+json"],
+      ] as const) {
+        const path = `/peat.sidecar.v1.PeatSidecar/${method}`;
+        const head = { ":method": "POST", ":path": path, "content-type": type };
+        const stream = session.request(head, { endStream: false });
+        stream.on("error", () => undefined);
+        stream.resume();
+        await waitFor(`the end of ${type}`, LIMIT_MS, () => stream.closed || undefined);
+      }
+      session.destroy();
     });
 
     test("an HTTP/2 connection without calls is closed", async () => {

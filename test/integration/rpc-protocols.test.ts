@@ -79,6 +79,26 @@ describe("a stream", () => {
     });
   }
 
+  test("goes on beyond the deadline of calls, which its request alone has", async () => {
+    await using world = await startRpc({ deadlines: { defaultMs: 200, maxMs: 200 } });
+    for (const options of CLIENTS) {
+      const headers = { "connect-timeout-ms": "1000", "grpc-timeout": "1S" };
+      const stream = world.client(options).subscribe({ resume: { liveOnly: true } }, { headers });
+      const messages = stream[Symbol.asyncIterator]();
+      expect((await messages.next()).value?.position?.mark).toBe(StreamMark.SNAPSHOT_END);
+      const next = messages.next();
+      await world.client().getStatus({});
+      const openedAt = performance.now();
+      await waitFor(
+        "the deadline to be over",
+        LIMIT_MS,
+        () => performance.now() - openedAt > 400 || undefined,
+      );
+      await put(world.store, "notes:a", { at: openedAt });
+      expect((await next).value).toMatchObject({ docId: "a" });
+    }
+  });
+
   test("whose client goes costs the node nothing more", async () => {
     await using world = await startRpc();
     for (const options of CLIENTS) {
