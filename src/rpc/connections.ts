@@ -66,8 +66,8 @@ interface WatchedSession {
 export class Connections {
   readonly #options: ConnectionsOptions;
   readonly #sockets = new Set<Socket>();
-  /** Of these, what has a call under way or ends by its session. */
-  readonly #busy = new WeakSet<Socket>();
+  /** Calls under way on HTTP/1.1 connections: more than one where a client does not wait for answers. */
+  readonly #calls = new WeakMap<Socket, number>();
   readonly #sessions = new Map<ServerHttp2Session, WatchedSession>();
   /** Ends the wait for an HTTP/1.1 request's head. */
   readonly #headTimers = new WeakMap<object, CancelTimer>();
@@ -106,6 +106,7 @@ export class Connections {
       return;
     }
     this.#sockets.add(socket);
+    this.#calls.set(socket, 0);
     socket.once("close", () => {
       this.#sockets.delete(socket);
       this.#headTimers.get(socket)?.();
@@ -120,7 +121,7 @@ export class Connections {
     // Says GOAWAY; what is open goes on to its end.
     for (const session of this.#sessions.keys()) session.close();
     const sockets = [...this.#sockets];
-    for (const socket of sockets) if (!this.#busy.has(socket)) socket.destroy();
+    for (const socket of sockets) if (this.#calls.get(socket) === 0) socket.destroy();
     const closed = sockets
       .filter((socket) => this.#sockets.has(socket))
       .map((socket) => new Promise<void>((resolve) => socket.once("close", () => resolve())));
@@ -146,7 +147,8 @@ export class Connections {
       socket.unshift(bytes);
       if (speaksHttp2) {
         this.#headTimers.get(socket)?.();
-        this.#busy.add(socket);
+        // It ends by its session.
+        this.#calls.delete(socket);
         // The session is there when this returns.
         this.#http2.once("session", (session) => this.#watch(session, socket));
         this.#http2.emit("connection", socket);
@@ -167,12 +169,13 @@ export class Connections {
   #serveHttp1(request: IncomingMessage, response: ServerResponse): void {
     const { socket } = request;
     this.#headTimers.get(socket)?.();
-    this.#busy.add(socket);
+    this.#calls.set(socket, (this.#calls.get(socket) ?? 0) + 1);
     response.once("close", () => {
-      this.#busy.delete(socket);
+      const left = (this.#calls.get(socket) ?? 1) - 1;
+      this.#calls.set(socket, left);
       // Nobody waits for what a client goes on sending after its answer.
-      if (this.#isClosing || !request.complete) socket.destroy();
-      else if (!socket.destroyed) this.#awaitHead(socket);
+      if (!request.complete || (this.#isClosing && left === 0)) socket.destroy();
+      else if (left === 0 && !socket.destroyed) this.#awaitHead(socket);
     });
     if (this.#isClosing) response.setHeader("connection", "close");
     this.#options.serve(request, response);

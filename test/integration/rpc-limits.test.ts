@@ -10,7 +10,7 @@ import {
   Health,
   HealthCheckResponse_ServingStatus as Status,
 } from "../../src/rpc/gen/grpc/health/v1/health_pb.ts";
-import { openMemoryStore } from "../support/memory-store.ts";
+import { openMemoryStore, put } from "../support/memory-store.ts";
 import { type RpcWorld, startRpc, TOKEN } from "../support/start-rpc.ts";
 
 const LIMIT_MS = 10_000;
@@ -67,6 +67,32 @@ for (const isUnix of [false, true]) {
         `POST ${PATH} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: ${body.length}\r\n\r\n${body}`,
       );
       expect(await untilClosed(socket)).toContain("HTTP/1.1 200 OK");
+    });
+
+    test("a client that sends its next request before the answer has as long for it as others", async () => {
+      await using world = await startRpc({ isUnix, connections: LIMITS });
+      const socket = await world.connect();
+      const get = '{"collection":"a","docId":"b"}';
+      const head = (method: string, type: string, length: number) =>
+        `POST /peat.sidecar.v1.PeatSidecar/${method} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/${type}\r\ncontent-length: ${length}\r\n\r\n`;
+      let text = "";
+      socket.on("data", (chunk: Buffer) => {
+        text += chunk.toString("latin1");
+      });
+      socket.write(
+        `${head("GetDocument", "json", get.length)}${get}${head("Subscribe", "connect+json", 7)}\0\0\0\0\u0002{}`,
+      );
+      await waitFor("the first answer", LIMIT_MS, () => text.includes("{}") || undefined);
+      const since = performance.now();
+      await waitFor(
+        "the time of a head to be over",
+        LIMIT_MS,
+        () => performance.now() - since > 3 * LIMITS.headerReadMs || undefined,
+      );
+      expect(socket.destroyed).toBe(false);
+      await put(world.store, "notes:late", {});
+      await waitFor("the change", LIMIT_MS, () => text.includes('"docId":"late"') || undefined);
+      socket.destroy();
     });
 
     test("a request whose body does not come is answered and closed", async () => {
