@@ -1,7 +1,13 @@
 // RPC listeners over a store in memory, and clients of every protocol and transport.
 import { connect as connectNet, type Socket } from "node:net";
 import type { DescService } from "@bufbuild/protobuf";
-import { type Client, createClient, type Transport } from "@connectrpc/connect";
+import {
+  type Client,
+  type Code,
+  ConnectError,
+  createClient,
+  type Transport,
+} from "@connectrpc/connect";
 import {
   createConnectTransport,
   createGrpcTransport,
@@ -143,6 +149,16 @@ export async function startRpc(options: RpcWorldOptions = {}): Promise<RpcWorld>
       folder[Symbol.dispose]();
     },
   };
+}
+
+/** Of a call that fails; undefined when it is answered. */
+export async function codeOf(call: Promise<unknown>): Promise<Code | undefined> {
+  try {
+    await call;
+    return undefined;
+  } catch (error) {
+    return ConnectError.from(error).code;
+  }
 }
 
 function startNode(store: Store, net: MemoryNet, number: number) {
