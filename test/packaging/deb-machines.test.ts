@@ -61,10 +61,15 @@ async function ready(base: string, hostname = "host-a", namespace?: Namespace): 
     base,
     namespace === undefined ? { hostname } : { hostname, namespace },
   );
-  machine.read(install(machine, 1));
-  const { code, text } = machine.run("peat-sidecar setup --secret-file -", `${SECRET}\n`);
-  expect([code, text]).toEqual([0, expect.stringContaining("peat-sidecar.service runs.")]);
-  return machine;
+  try {
+    machine.read(install(machine, 1));
+    const { code, text } = machine.run("peat-sidecar setup --secret-file -", `${SECRET}\n`);
+    expect([code, text]).toEqual([0, expect.stringContaining("peat-sidecar.service runs.")]);
+    return machine;
+  } catch (error) {
+    await machine[Symbol.asyncDispose]();
+    throw error;
+  }
 }
 
 for (const release of ["debian-12", "debian-13"] as const) {
