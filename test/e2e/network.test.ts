@@ -22,7 +22,7 @@ beforeAll(async () => {
   await ensureExecutable(addon);
 }, 120_000);
 
-test("a member that reads nothing costs bounded memory", async () => {
+test("members that read nothing cost bounded memory", async () => {
   const figures = await MUTE_PEER.run({
     executable: meshNodePath,
     isFull: false,
