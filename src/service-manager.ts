@@ -15,6 +15,8 @@ export interface Watched {
 
 const LOOK_BEFORE_READY_MS = 50;
 const LOOK_MS = 5_000;
+/** While it is not ready a start is given another two minutes each minute: what it waits for may take hours. */
+const EXTEND_MS = 60_000;
 /** Signs of life in one interval of the watchdog: one that is late on a busy machine costs nothing. */
 const SIGNS_PER_INTERVAL = 4;
 
@@ -24,6 +26,7 @@ export class ServiceManager {
   #status = "";
   #isReady = false;
   #isStopping = false;
+  #extendAtMs = 0;
   #cancelLook = () => {};
   #cancelSign = () => {};
 
@@ -39,6 +42,7 @@ export class ServiceManager {
 
   /** Looks at the node from now on. */
   watch(node: Watched): void {
+    this.#extendAtMs = this.#clock.monotonic() + EXTEND_MS;
     this.#look(node);
     if (this.#notifier.watchdogMs !== undefined) {
       this.#giveSigns(node, this.#notifier.watchdogMs / SIGNS_PER_INTERVAL);
@@ -59,6 +63,10 @@ export class ServiceManager {
       this.#status = node.summary();
       this.#notifier.send(["READY=1", `STATUS=${this.#status}`]);
     } else this.#tell(waiting === undefined ? node.summary() : `Not ready: ${waiting.message}`);
+    if (!this.#isReady && this.#clock.monotonic() >= this.#extendAtMs) {
+      this.#extendAtMs += EXTEND_MS;
+      this.#notifier.send([`EXTEND_TIMEOUT_USEC=${2 * EXTEND_MS * 1000}`]);
+    }
     const pauseMs = this.#isReady ? LOOK_MS : LOOK_BEFORE_READY_MS;
     this.#cancelLook = this.#clock.after(pauseMs, () => this.#look(node));
   }

@@ -33,3 +33,9 @@ export function fileProblem(path: string, error: unknown): string {
   const reason = error instanceof Error ? error.message : String(error);
   return `can't read ${JSON.stringify(path)}: ${reason}`;
 }
+
+/** Whether the file is there and this user may not read it. */
+export function isUnreadable(error: unknown): boolean {
+  if (!(error instanceof Error && "code" in error && "syscall" in error)) return false;
+  return error.code === "EACCES" && error.syscall === "open";
+}

@@ -1,8 +1,8 @@
 // Flags, environment, file and defaults become a Config, or all problems at once. Pure, given the Host.
 import { checkTogether } from "./checks.ts";
-import { credentialName, SECRET_FOLDERS } from "./credentials.ts";
+import { CREDENTIAL_STORE, credentialName, SECRET_FOLDERS } from "./credentials.ts";
 import { type FileEntry, readConfigFile } from "./file.ts";
-import { fileProblem } from "./host.ts";
+import { fileProblem, isUnreadable } from "./host.ts";
 import { ENVIRONMENT_NAMES, type Form, unknownVariables } from "./names.ts";
 import type { Origin, Remark } from "./remark.ts";
 
@@ -157,8 +157,11 @@ class Loader {
       try {
         const text = host.readText(path).replace(/[\r\n]+$/, "");
         return { origin: { from: "default", name: `credential ${path}` }, text };
-      } catch {
-        // Most are not there, and who may not read one does without it.
+      } catch (error) {
+        // Most are not there, and who may not look into systemd's folder does without. One that is there was meant.
+        if (folder !== CREDENTIAL_STORE && isUnreadable(error)) {
+          this.#problem(name, fileProblem(path, error));
+        }
       }
     }
     return undefined;

@@ -105,6 +105,8 @@ export class Connections {
       socket.destroy();
       return;
     }
+    // HTTP/1.1 has no PING: a subscriber that vanished would be kept until something is to be told.
+    socket.setKeepAlive(true, this.#options.limits.pingMs);
     this.#sockets.add(socket);
     this.#calls.set(socket, 0);
     socket.once("close", () => {
@@ -210,6 +212,10 @@ export class Connections {
       watched.cancelIdle();
       watched.cancelPing();
       this.#sessions.delete(session);
+      // A client that does not close its side would keep the connection, and its place, for ever.
+      const { clock, limits } = this.#options;
+      const cancel = clock.after(limits.pingAckMs, () => socket.destroy());
+      socket.once("close", cancel);
     });
     session.on("error", (error) => {
       log.debug("RPC connection failed", { cause: messageOf(error) });

@@ -41,8 +41,11 @@ export function documentCalls({ store, clock }: { store: Store; clock: Clock }):
     },
 
     getDocument({ collection, docId }) {
-      const document = store.get(keyIn(collection, "doc_id", docId));
-      return document === undefined ? {} : { jsonData: document.json };
+      const key = keyIn(collection, "doc_id", docId);
+      const document = store.get(key);
+      if (document !== undefined) return { jsonData: document.json };
+      store.damage.checkAbsent(key);
+      return {};
     },
 
     async deleteDocument({ collection, docId }) {

@@ -112,8 +112,19 @@ export class RpcServer {
     const accept = this.#acceptor(address, tls !== undefined);
     const server =
       address.kind === "tcp" && tls !== undefined
-        ? createTlsServer({ ...tls, ALPNProtocols: ["h2", "http/1.1"] }, accept)
+        ? createTlsServer(
+            {
+              ...tls,
+              ALPNProtocols: ["h2", "http/1.1"],
+              handshakeTimeout: this.#options.connections.headerReadMs,
+            },
+            accept,
+          )
         : createServer(accept);
+    // Bun tells of a handshake that failed or took too long, and leaves the connection open.
+    server.on("tlsClientError", (_error: Error, socket: Socket) => socket.destroy());
+    // Also of those that have not come to `accept` yet.
+    server.maxConnections = CONNECTIONS_MAX;
     if (address.kind === "unix") await clearSocketPath(address.path, this.#options.clock);
     await bind(server, address);
     const bound = boundAddress(server, address);

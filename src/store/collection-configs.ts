@@ -92,6 +92,8 @@ export class CollectionConfigs {
   readonly #listeners = new Set<() => void>();
   #last: Promise<void> = Promise.resolve();
   #isClosed = false;
+  /** Rows that there were may still be kept by earlier rules. */
+  #isBehind = false;
 
   constructor(options: CollectionConfigsOptions) {
     this.#options = options;
@@ -143,10 +145,12 @@ export class CollectionConfigs {
     this.#configs.set(collection, config);
     const rules = policies.describe(collection);
     policies.set(collection, deletionOf(config));
-    if (policies.describe(collection) === rules) return;
+    if (policies.describe(collection) === rules && !this.#isBehind) return;
+    this.#isBehind = true;
     log.info("Collection rules changed", { collection, rules: policies.describe(collection) });
     try {
       await this.#applyToRows();
+      this.#isBehind = false;
     } finally {
       for (const listener of this.#listeners) listener();
     }

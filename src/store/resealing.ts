@@ -99,7 +99,7 @@ export class Resealing {
   }
 
   async #rewrite(turn: Turn, clock: Clock): Promise<void> {
-    const { sqlite, seal, renderings } = this.#options;
+    const { sqlite, seal, path, renderings } = this.#options;
     for (const step of [this.#documents(), ...CELL_TABLES.map((table) => this.#cells(table))]) {
       let hasMore = true;
       while (hasMore) {
@@ -109,7 +109,7 @@ export class Resealing {
     }
     await giveBackPages(renderings, turn);
     if (!(await turn.next())) return;
-    settle(sqlite, seal);
+    settle(sqlite, seal, path);
     // The log still holds what was written before.
     renderings.shrinkFiles();
     const how = seal.keyId === undefined ? "in the clear" : `encrypted by key ${seal.keyId}`;
@@ -132,8 +132,14 @@ export class Resealing {
         after = raw.seq;
         if (seal.isCurrent(raw.state) && seal.isCurrent(raw.json)) continue;
         const row = fromRaw(raw, seal);
-        if (isDamaged(row)) continue;
-        const { state, json, checksum } = toRaw(row, seal);
+        // A damaged one stays one: its checksum is left as it is, its cells don't stay in the clear.
+        const { state, json, checksum } = isDamaged(row)
+          ? {
+              state: again(seal, raw.state, statePlace(String(raw.key))) ?? raw.state,
+              json: again(seal, raw.json, jsonPlace(String(raw.key))) ?? raw.json,
+              checksum: raw.checksum,
+            }
+          : toRaw(row, seal);
         sqlite.query(update).run(state, json, checksum, raw.seq);
       }
       return raws.length === ROWS;

@@ -4,6 +4,7 @@
 //   meta "sealed_with" = crc32 (hex) " " comma list of key ids, and "clear" where cells in the clear may be left;
 //   absent: clear; and "remains" where unused parts of pages may still hold what once lay in the clear
 import type { Database as Sqlite } from "bun:sqlite";
+import { dirname } from "node:path";
 import { Fault, messageOf } from "../base/faults.ts";
 import { getLog } from "../base/log.ts";
 import { SEALED_HEAD_BYTES, type Seal, sealedBy } from "./seal.ts";
@@ -13,6 +14,8 @@ const log = getLog("peat_mesh::storage::automerge_store");
 const META = "sealed_with";
 const CLEAR = "clear";
 const REMAINS = "remains";
+/** The rewriting was begun and has not ended: whoever started the process had no patience for it. */
+const TRIED = "tried";
 /** Larger files are rewritten at a start: it takes some 15 s for each GB, in which nothing else is done. */
 const REWRITE_BYTES_MAX = 64 * 1024 * 1024;
 
@@ -52,7 +55,7 @@ function writeIds(sqlite: Sqlite, ids: readonly string[]): void {
     .run(META, `${crcOf(ids.join(","))} ${ids.join(",")}`);
 }
 
-const isKey = (id: string): boolean => id !== CLEAR && id !== REMAINS;
+const isKey = (id: string): boolean => id !== CLEAR && id !== REMAINS && id !== TRIED;
 const ownId = (seal: Seal): string => seal.keyId ?? CLEAR;
 
 /** Of what is sealed by a key that is not given. */
@@ -78,29 +81,49 @@ export function unlock(sqlite: Sqlite, seal: Seal, path: string): void {
   const missing = ids.filter((id) => isKey(id) && !seal.keyIds.includes(id));
   if (missing.length > 0) throw locked(path, missing, seal);
   if (seal.keyId !== undefined) log.info("Documents are encrypted on disk", { key: seal.keyId });
-  if (ids.includes(REMAINS)) rewriteFile(sqlite, ids);
+  if (ids.includes(REMAINS)) rewriteFile(sqlite, ids, path);
   if (ids.includes(ownId(seal)) || (ids.length === 0 && seal.keyId === undefined)) return;
   writeIds(sqlite, [...readIds(sqlite), ownId(seal)]);
 }
 
 /** Page by page, so that nothing is left of what was overwritten; needs as much room again for a while. */
-function rewriteFile(sqlite: Sqlite, ids: readonly string[]): void {
+function rewriteFile(sqlite: Sqlite, ids: readonly string[], path: string): void {
+  const rest = ids.filter((id) => id !== TRIED);
+  if (rest.length < ids.length) {
+    log.warn("The file was not rewritten in the time of the last start; the next one tries again");
+    writeIds(sqlite, rest);
+    return;
+  }
   log.info("The file is rewritten once, so that nothing remains of what lay in the clear");
   try {
+    writeIds(sqlite, [...rest, TRIED]);
     // Its copy would be held in memory otherwise; what is in it is encrypted.
     sqlite.exec("PRAGMA temp_store = FILE");
+    sqlite.exec(`PRAGMA temp_store_directory = '${dirname(path).replaceAll("'", "''")}'`);
     sqlite.exec("VACUUM");
     sqlite.query("PRAGMA wal_checkpoint(TRUNCATE)").all();
   } catch (error) {
     log.warn("The file can't be rewritten; the next start tries again", {
       cause: messageOf(error),
     });
+    giveUp(sqlite, rest);
     return;
   } finally {
     sqlite.exec("PRAGMA temp_store = MEMORY");
   }
-  const left = ids.filter((id) => id !== REMAINS);
+  const left = rest.filter((id) => id !== REMAINS);
   writeIds(sqlite, left);
+}
+
+/** The log has grown to what was written of the new file: the room is given back. */
+function giveUp(sqlite: Sqlite, ids: readonly string[]): void {
+  try {
+    sqlite.query("PRAGMA wal_checkpoint(TRUNCATE)").all();
+    if (readIds(sqlite).includes(TRIED)) writeIds(sqlite, ids);
+  } catch (error) {
+    // A full disk is no reason not to start; the next one does it.
+    log.debug("Rewriting not cleared up after", { cause: messageOf(error) });
+  }
 }
 
 function fileBytes(sqlite: Sqlite): number {
@@ -112,15 +135,15 @@ function fileBytes(sqlite: Sqlite): number {
 
 /** Whether there may be cells that are not as they would be written now. */
 export function isMixed(sqlite: Sqlite, seal: Seal): boolean {
-  return readIds(sqlite).some((id) => id !== REMAINS && id !== ownId(seal));
+  return readIds(sqlite).some((id) => id !== REMAINS && id !== TRIED && id !== ownId(seal));
 }
 
 /** Every cell is as it would be written now: earlier keys are needed no more. */
-export function settle(sqlite: Sqlite, seal: Seal): void {
+export function settle(sqlite: Sqlite, seal: Seal, path: string): void {
   const before = readIds(sqlite);
   const hasRemains =
     seal.keyId !== undefined && (before.includes(CLEAR) || before.includes(REMAINS));
   const ids = hasRemains ? [ownId(seal), REMAINS] : [ownId(seal)];
   writeIds(sqlite, ids);
-  if (hasRemains && fileBytes(sqlite) <= REWRITE_BYTES_MAX) rewriteFile(sqlite, ids);
+  if (hasRemains && fileBytes(sqlite) <= REWRITE_BYTES_MAX) rewriteFile(sqlite, ids, path);
 }
