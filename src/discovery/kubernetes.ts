@@ -164,7 +164,9 @@ export class KubernetesSource implements PeerSource {
   }
 
   #explain(failure: RequestFailure): string {
-    const { status, message } = failure;
+    const { status } = failure;
+    // One line, whatever the server says.
+    const message = failure.message.replaceAll(/\s+/g, " ");
     const { namespace, selector } = this.#options;
     if (status === 400) return `${message}; is '${selector}' a label selector?`;
     if (status !== 401 && status !== 403) return message;

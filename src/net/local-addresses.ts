@@ -2,6 +2,10 @@
 // tell, but the transport's library keeps that to itself; asking takes a twentieth of a millisecond.
 import type { NetworkInterfaceInfo } from "node:os";
 import { type Clock, sleep } from "../base/clock.ts";
+import { messageOf } from "../base/faults.ts";
+import { getLog } from "../base/log.ts";
+
+const log = getLog("peat_mesh::network::iroh_transport");
 
 const LOOK_MS = 2_000;
 
@@ -16,12 +20,22 @@ export async function watchLocalAddresses(
   { clock, list, changed }: LocalAddressesOptions,
   signal: AbortSignal,
 ): Promise<void> {
-  let before = fingerprintOf(list());
+  let before = look(list);
   while (!signal.aborted) {
     await sleep(clock, LOOK_MS, signal);
-    const now = fingerprintOf(list());
+    const now = look(list) ?? before;
     if (now !== before && !signal.aborted) changed();
     before = now;
+  }
+}
+
+/** Undefined where the system does not say: in some sandboxes, and when it is short of memory. */
+function look(list: LocalAddressesOptions["list"]): string | undefined {
+  try {
+    return fingerprintOf(list());
+  } catch (error) {
+    log.debug("The addresses of this machine can't be listed", { cause: messageOf(error) });
+    return undefined;
   }
 }
 
