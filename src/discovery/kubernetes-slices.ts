@@ -238,6 +238,12 @@ export class SliceTable {
     const events: PeerEvent[] = [];
     const present = new Map<NodeName, PeerAddress>();
     for (const name of new Set(names)) {
+      // For who finds no room nothing is gathered: a hundred thousand names would take seconds, every half minute.
+      const isKnown = this.#told.has(name);
+      if (!isKnown && present.size >= PEERS_MAX) {
+        this.#refused += 1;
+        continue;
+      }
       const peer = name === this.#ownName ? undefined : this.#peer(name);
       if (peer !== undefined) present.set(name, peer);
       else if (this.#told.delete(name))

@@ -37,10 +37,15 @@ export class Agreement {
   #isPutOff = false;
   #lastSentAt = 0;
   #isAsking = false;
+  /** Before the first comparison nothing of one can be on its way: what moves are new changes, which may never end. */
+  #hasCompared = false;
+  /** When a comparison was last answered: two that are busy would else decline each other for ever. */
+  #answeredAt: number;
 
   constructor(context: AgreementContext) {
     this.#context = context;
     this.#comparedAt = context.clock.monotonic();
+    this.#answeredAt = this.#comparedAt;
   }
 
   /** Both sides had equal sums when they last compared, and nothing has changed here since. */
@@ -50,6 +55,8 @@ export class Agreement {
 
   /** Our sum and the peer's are equal now. */
   reached(): void {
+    this.#hasCompared = true;
+    this.#answeredAt = this.#context.clock.monotonic();
     this.#revision = this.#context.store.revision;
     this.#comparedAt = this.#context.clock.monotonic();
     this.#context.catchUp.done(this);
@@ -68,9 +75,13 @@ export class Agreement {
 
   /** Whether to answer the peer's sums now; if not, ours follow when they can. */
   mayAnswer(theirs: number, isBusy: boolean): boolean {
-    if (!isBusy || this.#isOverdue) return this.mayCompare(theirs);
-    this.#isPutOff = true;
-    return false;
+    if (isBusy && this.#hasCompared && !this.#isOverdue) {
+      this.#isPutOff = true;
+      return false;
+    }
+    const may = this.mayCompare(theirs);
+    this.#hasCompared ||= may;
+    return may;
   }
 
   /** Since the peer last sent or acknowledged something. */
@@ -80,7 +91,7 @@ export class Agreement {
 
   /** Much is always under way between two that are busy; now and then they compare all the same. */
   get #isOverdue(): boolean {
-    const sinceMs = this.#context.clock.monotonic() - this.#comparedAt;
+    const sinceMs = this.#context.clock.monotonic() - this.#answeredAt;
     if (this.#context.isOvertaken()) return sinceMs >= COMPARE_OVERTAKEN_MS;
     return this.quietMs >= COMPARE_BUSY_MS || sinceMs >= COMPARE_LATEST_MS;
   }
@@ -106,16 +117,24 @@ export class Agreement {
     this.#lastSentAt = this.#context.clock.monotonic();
   }
 
+  /** The peer has answered our sums, or asked about its own. */
+  compared(): void {
+    this.#hasCompared = true;
+    this.#answeredAt = this.#context.clock.monotonic();
+    this.advanced();
+  }
+
   /** Something is left to compare as soon as what is under way is settled. */
   again(): void {
     this.#isPutOff = true;
   }
 
   /** Called now and then: lets others catch up once this peer has fallen silent, and says when to compare. */
-  isDue(isBusy: boolean): boolean {
+  isDue(isMoving: boolean): boolean {
     const { clock, isDialer } = this.#context;
+    const isBusy = isMoving && this.#hasCompared;
     const now = clock.monotonic();
-    if (!isBusy && this.quietMs >= SILENT_MS) this.#askWhetherAll(now);
+    if (!isMoving && this.quietMs >= SILENT_MS) this.#askWhetherAll(now);
     if (this.#isPutOff && !isBusy) return true;
     if (this.holds) {
       this.#changedAt = undefined;
@@ -123,7 +142,7 @@ export class Agreement {
     }
     this.#changedAt ??= now;
     const sinceMs = now - Math.max(this.#comparedAt, this.#changedAt);
-    if (isBusy) return this.#isOverdue;
+    if (isBusy) return this.#isOverdue && now - this.#comparedAt >= COMPARE_BUSY_MS;
     return sinceMs >= COMPARE_MS + (isDialer ? 0 : ACCEPTOR_EXTRA_MS);
   }
 

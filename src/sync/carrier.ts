@@ -73,6 +73,11 @@ export class Carrier implements RelayPeer {
     this.#context.wake();
   }
 
+  release(key: DocumentKey): void {
+    this.#context.outbox().release(key);
+    this.#context.wake();
+  }
+
   /** The peer has all that we have: whatever was held back for it has reached it. */
   agreed(): void {
     const { outbox, isAllCompared } = this.#context;

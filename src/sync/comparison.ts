@@ -53,7 +53,7 @@ export class Comparison {
 
   #compare(store: ComparedStore, message: Message<"compare">): void {
     const { outbox, agreement, claim, reply } = this.#context;
-    agreement.advanced();
+    agreement.received();
     reply(answerCompare(store, outbox, message, claim));
   }
 
@@ -68,7 +68,7 @@ export class Comparison {
       reply([{ type: "agreed", horizon, ...ours }]);
       return;
     }
-    if (root === undefined) agreement.advanced();
+    if (root === undefined) agreement.compared();
     else outbox.forgetBulk();
     const { replies, isAgreed, isPartial } = answerSums(store, outbox, message);
     if (isAgreed) this.#agree();
@@ -78,7 +78,7 @@ export class Comparison {
 
   #leaves(store: ComparedStore, message: Message<"leaves">): void {
     const { outbox, agreement, claim, reply } = this.#context;
-    agreement.advanced();
+    agreement.compared();
     reply(answerLeaves(store, outbox, message, claim));
   }
 

@@ -199,6 +199,14 @@ export class Outbox {
     }
   }
 
+  /** Sends what waits for another link to carry it. */
+  release(key: DocumentKey): void {
+    const held = this.#held.get(key);
+    if (held?.by === undefined) return;
+    this.#held.delete(key);
+    this.#put(key, { order: this.#nextOrder(), hash: held.hash, ...NOTHING_KNOWN });
+  }
+
   /** The peer is known to have this state now. */
   has(key: DocumentKey, hash: string): void {
     if (this.#held.get(key)?.hash === hash) this.#held.delete(key);
@@ -214,13 +222,13 @@ export class Outbox {
   }
 
   /** Held changes whose time has come. */
-  takeDue(): { key: DocumentKey; hash: string }[] {
+  takeDue(): { key: DocumentKey; hash: string; by: RelayPeer | undefined }[] {
     const now = this.#clock.monotonic();
-    const due: { key: DocumentKey; hash: string }[] = [];
-    for (const [key, { hash, due: at }] of this.#held) {
+    const due: { key: DocumentKey; hash: string; by: RelayPeer | undefined }[] = [];
+    for (const [key, { hash, due: at, by }] of this.#held) {
       if (at > now) continue;
       this.#held.delete(key);
-      due.push({ key, hash });
+      due.push({ key, hash, by });
     }
     return due;
   }
@@ -308,9 +316,10 @@ export class Outbox {
       if (next === undefined) return undefined;
       const { key, hash, delta, heads, isAsked } = next;
       const state = delta === undefined ? this.#store.stateFor(key, heads) : { hash, bytes: delta };
-      if (state === undefined || (!isAsked && this.#isHeldBack(key, state.hash))) continue;
-      if (state.bytes.length <= bytesMax) return { key, ...state };
-      this.#putLarge(key, heads);
+      if (state === undefined) continue;
+      // Chunks don't say that others wait for what they bring: a large one goes by every link.
+      if (state.bytes.length > bytesMax) this.#putLarge(key, heads);
+      else if (isAsked || !this.#isHeldBack(key, state.hash)) return { key, ...state };
     }
   }
 

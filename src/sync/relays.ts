@@ -22,6 +22,10 @@ export interface RelayPeer {
   readonly isLaden: boolean;
   /** It is sent something at the moment, or sends. */
   readonly isMoving: boolean;
+  /** What is held back for it because of another link is sent. */
+  release(key: DocumentKey): void;
+  /** What is held back for it because of that one is sent. */
+  otherEnded(other: RelayPeer): void;
 }
 
 /** How a change goes to one peer: by itself; for others too, who wait for it; or not now, because of `by`. */
@@ -45,7 +49,7 @@ export class Relays {
   /** Those that are put in first run out first. */
   readonly #carried = new Map<DocumentKey, Carried>();
   /** Received from a peer that has sent them to nobody else, and not committed yet. */
-  readonly #entrusted = new Map<DocumentKey, string>();
+  readonly #entrusted = new Map<DocumentKey, { readonly origin: string }>();
 
   constructor(clock: Clock) {
     this.#clock = clock;
@@ -68,7 +72,8 @@ export class Relays {
     if (carried?.hash === hash && carried.by !== peer && carried.until > now) {
       const { by } = carried;
       const isOnItsWay = this.#peers.has(by) && by.neighbours.has(peer.name);
-      if (isOnItsWay && peer.isLaden) return { kind: "held", by };
+      // One passes it on: if all did that get it, each would send it to each.
+      if (isOnItsWay) return peer.isLaden ? { kind: "held", by } : ALONE;
     }
     const others = [...this.#peers].filter((other) => other !== peer && other.isSlow);
     if (!others.some(({ name }) => peer.neighbours.has(name))) return ALONE;
@@ -77,6 +82,17 @@ export class Relays {
     if (this.#carried.size >= CARRIED_MAX) return ALONE;
     this.#carried.set(key, { hash, by: peer, until: now + CARRIED_MS });
     return ENTRUSTED;
+  }
+
+  /** It has told its neighbours: to those who are none it passes nothing on. */
+  parted(by: RelayPeer): void {
+    for (const peer of this.#peers) if (!by.neighbours.has(peer.name)) peer.otherEnded(by);
+  }
+
+  /** Who was to pass it on leaves it to us, and has it already: neither would. */
+  crossed(key: DocumentKey): void {
+    if (!this.#carried.delete(key)) return;
+    for (const peer of this.#peers) peer.release(key);
   }
 
   #forgetOld(now: number): void {
@@ -94,13 +110,17 @@ export class Relays {
 
   /** What `origin` sends is to be passed on at once; the function that is returned ends that. */
   entrust(origin: string, keys: readonly DocumentKey[]): () => void {
-    for (const key of keys) this.#entrusted.set(key, origin);
+    // Its own: a later frame with the same document may still be under way when this one is done.
+    const trust = { origin };
+    for (const key of keys) this.#entrusted.set(key, trust);
     return () => {
-      for (const key of keys) this.#entrusted.delete(key);
+      for (const key of keys) {
+        if (this.#entrusted.get(key) === trust) this.#entrusted.delete(key);
+      }
     };
   }
 
   isEntrusted(key: DocumentKey, origin: string | undefined): boolean {
-    return origin !== undefined && this.#entrusted.get(key) === origin;
+    return origin !== undefined && this.#entrusted.get(key)?.origin === origin;
   }
 }

@@ -118,6 +118,9 @@ export class Session {
       suspectUntil: () => this.#acquaintance.suspectUntil,
       merged: (incoming, outcome) => {
         context.claims.settled(this, incoming.key);
+        const isCrossed =
+          outcome.kind === "equal" && context.relays.isEntrusted(incoming.key, this.name);
+        if (isCrossed) context.relays.crossed(incoming.key);
         this.#guard(() => this.#comparison.merged(incoming, outcome));
       },
     });
@@ -321,6 +324,7 @@ export class Session {
         return;
       case "neighbours":
         this.carrier.neighbours = new Set(message.names);
+        this.#context.relays.parted(this.carrier);
         return;
       case "ping":
         this.#writer.send({ type: "pong", nonce: message.nonce });
@@ -385,11 +389,14 @@ export class Session {
       if (this.#abort.signal.aborted) break;
       if (this.isAgreed) this.#acquaintance.agreed(this.#clock.now());
       if (this.#acquaintance.isOutdated) this.#introduce();
-      const due = this.#outbox.takeDue().map(({ key, hash }) => ({ key, hash, heads: [] }));
+      const due = this.#outbox.takeDue().map((held) => ({ ...held, heads: [] }));
+      // Their carrier has not brought them: nobody else would.
+      const carried = due.filter(({ by }) => by !== undefined);
       // The next comparison says of many documents what naming each would say at length, and a slow link has no room
       // for that. Not at once: while many change, it would find those that are on their way, and list them.
       const isLong = due.length > NAMED_MAX || this.carrier.isSlow;
       if (!isLong || !this.#rules.isAllCompared) this.#reply(compareMessages(due));
+      else if (carried.length > 0) this.#reply(compareMessages(carried));
       const isDue = this.#agreement.isDue(this.carrier.isBusy);
       if (isDue || this.#outbox.takeForgetful()) this.reconcile();
     }

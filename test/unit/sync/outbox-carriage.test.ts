@@ -13,6 +13,8 @@ const OTHER: RelayPeer = {
   isSlow: true,
   isLaden: true,
   isMoving: true,
+  release: () => undefined,
+  otherEnded: () => undefined,
 };
 
 /** Two documents that wait; the first of them goes as `carriage` says. */

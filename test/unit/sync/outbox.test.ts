@@ -229,7 +229,7 @@ describe("a change that is held back", () => {
     await it.clock.advance(999);
     expect(it.outbox.takeDue()).toEqual([]);
     await it.clock.advance(1);
-    expect(it.outbox.takeDue()).toEqual([{ key: change.key, hash: change.hash }]);
+    expect(it.outbox.takeDue()).toEqual([{ key: change.key, hash: change.hash, by: undefined }]);
     expect(it.outbox.hasHeld).toBe(false);
   });
 

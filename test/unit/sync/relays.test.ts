@@ -20,7 +20,8 @@ function world() {
   const relays = new Relays(clock);
   const peer = (name: string): RelayPeer & Road => {
     const neighbours = new Set(["a", "b", "c"].filter((other) => other !== name));
-    return { name, neighbours, isSlow: true, isLaden: true, isMoving: false };
+    const nothing = { release: () => undefined, otherEnded: () => undefined };
+    return { name, neighbours, isSlow: true, isLaden: true, isMoving: false, ...nothing };
   };
   const [a, b, c] = [peer("a"), peer("b"), peer("c")];
   for (const one of [a, b, c]) relays.add(one);
