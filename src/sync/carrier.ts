@@ -4,7 +4,7 @@ import type { NodeName } from "../identity/peer.ts";
 import type { Link } from "../net/link.ts";
 import type { DocumentKey } from "../store/document-key.ts";
 import type { Outbox } from "./outbox.ts";
-import type { Carriage, RelayPeer, Relays } from "./relays.ts";
+import type { Carriage, DueChange, RelayPeer, Relays } from "./relays.ts";
 import type { Window } from "./window.ts";
 
 /** A path with such a round trip is a slow one; asked so often. */
@@ -13,6 +13,8 @@ const LOOK_MS = 100;
 /** With so much on its way, or so many documents waiting, one more would be late. */
 const LADEN_BYTES = 2 * 1024;
 const LADEN_DOCUMENTS = 8;
+/** Held changes that are named one by one; more of them are settled by sums. */
+const NAMED_MAX = 64;
 
 export interface CarrierContext {
   readonly name: NodeName;
@@ -76,6 +78,16 @@ export class Carrier implements RelayPeer {
   release(key: DocumentKey): void {
     this.#context.outbox().release(key);
     this.#context.wake();
+  }
+
+  /** Which of them are named to the peer one by one, to hear whether it has them. */
+  toName(due: readonly DueChange[]): readonly DueChange[] {
+    // The next comparison says of many documents what naming each would say at length, and a slow link has no room
+    // for that. Not at once: while many change, it would find those that are on their way, and list them.
+    const isLong = due.length > NAMED_MAX || this.isSlow;
+    if (!isLong || !this.#context.isAllCompared()) return due;
+    // Their carrier has not brought them: nobody else would.
+    return due.filter(({ by }) => by !== undefined);
   }
 
   /** The peer has all that we have: whatever was held back for it has reached it. */

@@ -8,7 +8,7 @@ import { type DocumentKey, splitKey } from "../store/document-key.ts";
 import type { Committed, Store } from "../store/store.ts";
 import { bucketsBelow, DEPTH, type Prefix } from "../store/sums.ts";
 import { STATE_BYTES_MAX, STATES_BYTES_TARGET, type StateEntry } from "../wire/native.ts";
-import { CARRIED_MS, type Carriage, type RelayPeer } from "./relays.ts";
+import { CARRIED_MS, type Carriage, type DueChange, type RelayPeer } from "./relays.ts";
 
 const log = getLog("peat_mesh::storage::automerge_sync");
 
@@ -179,9 +179,7 @@ export class Outbox {
     // An earlier change of it waits already: one state serves both.
     if (this.#waiting(key) !== undefined) this.push(change);
     else if (this.#held.size >= WAITING_MAX) this.#isForgetful = true;
-    else {
-      this.#hold(key, { hash, due: this.#clock.monotonic() + HOLD_MS, by: undefined });
-    }
+    else this.#hold(key, { hash, due: this.#clock.monotonic() + HOLD_MS, by: undefined });
   }
 
   /** In order of time: what is due later is found later. */
@@ -192,11 +190,7 @@ export class Outbox {
 
   /** The link that carried them is over: held changes are sent after all. */
   carrierEnded(peer: RelayPeer): void {
-    for (const [key, { hash, by }] of this.#held) {
-      if (by !== peer) continue;
-      this.#held.delete(key);
-      this.#put(key, { order: this.#nextOrder(), hash, ...NOTHING_KNOWN });
-    }
+    for (const [key, { by }] of this.#held) if (by === peer) this.release(key);
   }
 
   /** Sends what waits for another link to carry it. */
@@ -222,9 +216,9 @@ export class Outbox {
   }
 
   /** Held changes whose time has come. */
-  takeDue(): { key: DocumentKey; hash: string; by: RelayPeer | undefined }[] {
+  takeDue(): DueChange[] {
     const now = this.#clock.monotonic();
-    const due: { key: DocumentKey; hash: string; by: RelayPeer | undefined }[] = [];
+    const due: DueChange[] = [];
     for (const [key, { hash, due: at, by }] of this.#held) {
       if (at > now) continue;
       this.#held.delete(key);

@@ -34,6 +34,14 @@ export type Carriage =
   | { readonly kind: "entrusted" }
   | { readonly kind: "held"; readonly by: RelayPeer };
 
+/** A change that was held back, and whose time has come. */
+export interface DueChange {
+  readonly key: DocumentKey;
+  readonly hash: string;
+  /** Whose link was to carry it; undefined: its author's. */
+  readonly by: RelayPeer | undefined;
+}
+
 const ALONE: Carriage = { kind: "alone" };
 const ENTRUSTED: Carriage = { kind: "entrusted" };
 
@@ -89,9 +97,9 @@ export class Relays {
     for (const peer of this.#peers) if (!by.neighbours.has(peer.name)) peer.otherEnded(by);
   }
 
-  /** Who was to pass it on leaves it to us, and has it already: neither would. */
-  crossed(key: DocumentKey): void {
-    if (!this.#carried.delete(key)) return;
+  /** What we had was sent again: if `origin` leaves it to us to pass on, as we do to it, neither would. */
+  crossed(key: DocumentKey, origin: string): void {
+    if (!this.isEntrusted(key, origin) || !this.#carried.delete(key)) return;
     for (const peer of this.#peers) peer.release(key);
   }
 

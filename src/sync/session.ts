@@ -34,8 +34,6 @@ const PEER_FAULTS: readonly string[] = ["wire_invalid", "invalid_argument"];
 const STREAM_END_MS = 1_000;
 /** How long more is waited for, after a peer has said that more follows. */
 const RECEIVING_MS = 5_000;
-/** Held changes that are named one by one; more of them are settled by sums. */
-const NAMED_MAX = 64;
 
 export interface SessionContext {
   readonly store: Store;
@@ -118,9 +116,7 @@ export class Session {
       suspectUntil: () => this.#acquaintance.suspectUntil,
       merged: (incoming, outcome) => {
         context.claims.settled(this, incoming.key);
-        const isCrossed =
-          outcome.kind === "equal" && context.relays.isEntrusted(incoming.key, this.name);
-        if (isCrossed) context.relays.crossed(incoming.key);
+        if (outcome.kind === "equal") context.relays.crossed(incoming.key, this.name);
         this.#guard(() => this.#comparison.merged(incoming, outcome));
       },
     });
@@ -389,14 +385,8 @@ export class Session {
       if (this.#abort.signal.aborted) break;
       if (this.isAgreed) this.#acquaintance.agreed(this.#clock.now());
       if (this.#acquaintance.isOutdated) this.#introduce();
-      const due = this.#outbox.takeDue().map((held) => ({ ...held, heads: [] }));
-      // Their carrier has not brought them: nobody else would.
-      const carried = due.filter(({ by }) => by !== undefined);
-      // The next comparison says of many documents what naming each would say at length, and a slow link has no room
-      // for that. Not at once: while many change, it would find those that are on their way, and list them.
-      const isLong = due.length > NAMED_MAX || this.carrier.isSlow;
-      if (!isLong || !this.#rules.isAllCompared) this.#reply(compareMessages(due));
-      else if (carried.length > 0) this.#reply(compareMessages(carried));
+      const named = this.carrier.toName(this.#outbox.takeDue());
+      this.#reply(compareMessages(named.map(({ key, hash }) => ({ key, hash, heads: [] }))));
       const isDue = this.#agreement.isDue(this.carrier.isBusy);
       if (isDue || this.#outbox.takeForgetful()) this.reconcile();
     }
