@@ -86,8 +86,8 @@ export class Carrier implements RelayPeer {
     // for that. Not at once: while many change, it would find those that are on their way, and list them.
     const isLong = due.length > NAMED_MAX || this.isSlow;
     if (!isLong || !this.#context.isAllCompared()) return due;
-    // Their carrier has not brought them: nobody else would.
-    return due.filter(({ by }) => by !== undefined);
+    // Their carrier has not brought them: nobody else would. On a full link it may only be behind.
+    return this.isLaden ? [] : due.filter(({ by }) => by !== undefined);
   }
 
   /** The peer has all that we have: whatever was held back for it has reached it. */
