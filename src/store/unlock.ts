@@ -2,7 +2,8 @@
 // that can't be read.
 //
 //   meta "sealed_with" = crc32 (hex) " " comma list of key ids, and "clear" where cells in the clear may be left;
-//   absent: clear; and "remains" where unused parts of pages may still hold what once lay in the clear
+//   absent: clear; and "remains" where unused parts of pages may still hold what once lay in the clear,
+//   with "tried" while the file is rewritten for that
 import type { Database as Sqlite } from "bun:sqlite";
 import { dirname } from "node:path";
 import { Fault, messageOf } from "../base/faults.ts";
@@ -55,7 +56,9 @@ function writeIds(sqlite: Sqlite, ids: readonly string[]): void {
     .run(META, `${crcOf(ids.join(","))} ${ids.join(",")}`);
 }
 
-const isKey = (id: string): boolean => id !== CLEAR && id !== REMAINS && id !== TRIED;
+/** Says something of the file, and nothing of what its cells are sealed by. */
+const isMark = (id: string): boolean => id === REMAINS || id === TRIED;
+const isKey = (id: string): boolean => id !== CLEAR && !isMark(id);
 const ownId = (seal: Seal): string => seal.keyId ?? CLEAR;
 
 /** Of what is sealed by a key that is not given. */
@@ -135,7 +138,7 @@ function fileBytes(sqlite: Sqlite): number {
 
 /** Whether there may be cells that are not as they would be written now. */
 export function isMixed(sqlite: Sqlite, seal: Seal): boolean {
-  return readIds(sqlite).some((id) => id !== REMAINS && id !== TRIED && id !== ownId(seal));
+  return readIds(sqlite).some((id) => !isMark(id) && id !== ownId(seal));
 }
 
 /** Every cell is as it would be written now: earlier keys are needed no more. */
