@@ -2,28 +2,25 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { copyFileSync } from "node:fs";
 import { basename, join } from "node:path";
-import { type DebianRoot, findDebianRoot } from "../../scripts/support/debian-roots.ts";
-import { nfpm as nfpmProgram } from "../../scripts/support/go-program.ts";
 import { waitFor } from "../../scripts/support/waiting.ts";
 import type { WriterLine } from "../support/acked-writer.ts";
-import { BareRoot, has, Machine, machinesMissing } from "../support/machine.ts";
+import { BareRoot, has, Machine } from "../support/machine.ts";
 import { connect, LineProcess, Namespace } from "../support/namespace.ts";
+import {
+  asUser,
+  BY_SOCKET,
+  byRpc,
+  get,
+  put,
+  RPC_DOCUMENT,
+  RPC_WRITE,
+  rootOrReason,
+  SECRET,
+  UNIT,
+} from "../support/packaged-node.ts";
 import { makeTestPackages, type TestPackages } from "../support/test-packages.ts";
 
-const SECRET = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
-const UNIT = "peat-sidecar.service";
 const MINUTES = 60_000;
-
-async function rootOrReason(
-  name: DebianRoot,
-): Promise<{ base: string; missing: string | undefined }> {
-  const [root, nfpm] = [await findDebianRoot(name), await nfpmProgram.find()];
-  const missing =
-    machinesMissing() ??
-    ("missing" in root ? root.missing : undefined) ??
-    ("missing" in nfpm ? nfpm.missing : undefined);
-  return { base: "path" in root ? root.path : "", missing };
-}
 
 const roots = {
   "debian-12": await rootOrReason("debian-12"),
@@ -45,15 +42,6 @@ function install(machine: { readonly root: string }, release: 1 | 2): string {
   copyFileSync(packages.deb(release), join(machine.root, "var/cache", name));
   return `apt-get install -y -q --no-install-recommends --allow-downgrades /var/cache/${name}`;
 }
-
-const put = (id: string, json: string) =>
-  `curl -sf -X PUT -H "authorization: Bearer $(cat /run/peat-sidecar/token)" -H 'content-type: application/json' -d '${json}' http://127.0.0.1:8081/api/v1/documents/notes/${id}`;
-const get = (id: string) => `curl -sf http://127.0.0.1:8081/api/v1/documents/notes/${id}`;
-const rpc = (how: string, method: string, body: string) =>
-  `curl -sf ${how}/peat.sidecar.v1.PeatSidecar/${method} -H 'content-type: application/json' -d '${body}'`;
-
-const DOCUMENT = JSON.stringify({ collection: "notes", docId: "r1" });
-const WITH_DATA = JSON.stringify({ collection: "notes", docId: "r1", jsonData: '{"by":"rpc"}' });
 
 /** A machine that has the package and a secret, and whose service is ready. */
 async function ready(base: string, hostname = "host-a", namespace?: Namespace): Promise<Machine> {
@@ -125,18 +113,15 @@ for (const release of ["debian-12", "debian-13"] as const) {
         machine.read(
           "printf 'u app -\\nm app peat-sidecar\\nu stranger -\\n' | systemd-sysusers -",
         );
-        const socket = "--unix-socket /run/peat-sidecar.sock http://localhost";
-        machine.read(rpc(socket, "PutDocument", WITH_DATA));
+        machine.read(byRpc(BY_SOCKET, "PutDocument", RPC_WRITE));
         const ask = (user: string, how: string) =>
-          machine.run(
-            `setpriv --reuid=${user} --regid=${user} --init-groups ${rpc(how, "GetDocument", DOCUMENT)}`,
-          );
-        const bySocket = ask("app", socket);
+          machine.run(asUser(user, byRpc(how, "GetDocument", RPC_DOCUMENT)));
+        const bySocket = ask("app", BY_SOCKET);
         expect([bySocket.code, bySocket.text]).toEqual([
           0,
           expect.stringContaining('\\"by\\":\\"rpc\\"'),
         ]);
-        expect(ask("stranger", socket).code).not.toBe(0);
+        expect(ask("stranger", BY_SOCKET).code).not.toBe(0);
         const byTcp = ask("stranger", "http://127.0.0.1:50051");
         expect([byTcp.code, byTcp.text]).toEqual([
           0,
