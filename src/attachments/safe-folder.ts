@@ -1,0 +1,114 @@
+// A folder that is reached into by descriptors alone: every step of a path is opened below the one before it and no
+// symbolic link is followed, so nobody who may write there can lead us out of it, at whatever moment he tries.
+//
+// The system has calls for that (openat and its kin) which this runtime lacks; `/proc/self/fd/N/name` is the same.
+import { constants } from "node:fs";
+import { type FileHandle, mkdir, open, rename, rmdir, statfs, unlink } from "node:fs/promises";
+import { Fault } from "../base/faults.ts";
+import type { RelativePath } from "./relative-path.ts";
+
+const { O_CREAT, O_DIRECTORY, O_EXCL, O_NOFOLLOW, O_NONBLOCK, O_RDONLY, O_RDWR } = constants;
+
+const OPEN_FOLDER = O_RDONLY | O_DIRECTORY | O_NOFOLLOW;
+/** A pipe that nobody writes to must not hold us. */
+const OPEN_FILE = O_RDONLY | O_NOFOLLOW | O_NONBLOCK;
+const FILE_MODE = 0o640;
+const FOLDER_MODE = 0o750;
+
+/** The system's word for what went wrong: ENOENT, ENOSPC, … */
+export function systemCode(error: unknown): string {
+  return error instanceof Error && "code" in error ? String(error.code) : "";
+}
+
+export class SafeFolder implements AsyncDisposable {
+  readonly #handle: FileHandle;
+
+  private constructor(handle: FileHandle) {
+    this.#handle = handle;
+  }
+
+  /** The folder at an absolute path that somebody of this machine has set: links on the way to it are his. */
+  static async open(path: string): Promise<SafeFolder> {
+    return new SafeFolder(await open(path, O_RDONLY | O_DIRECTORY));
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#handle.close();
+  }
+
+  /** A folder in this one; made if there is none and it may be. Rejects with the system's error. */
+  async folder(name: string, options: { isMade?: boolean; mode?: number } = {}) {
+    const path = this.#at(name);
+    if (options.isMade === true) await makeFolder(path, options.mode ?? FOLDER_MODE);
+    return new SafeFolder(await open(path, OPEN_FOLDER));
+  }
+
+  /** The folder that a path's file is in. */
+  async parentOf(path: RelativePath, options: { isMade?: boolean } = {}): Promise<SafeFolder> {
+    let folder = new SafeFolder(await open(this.#at("."), O_RDONLY | O_DIRECTORY));
+    for (const name of path.slice(0, -1)) {
+      await using above = folder;
+      folder = await above.folder(name, options);
+    }
+    return folder;
+  }
+
+  /** A regular file, to be read; undefined for anything else that has this name. */
+  async openFile(name: string): Promise<FileHandle | undefined> {
+    const file = await open(this.#at(name), OPEN_FILE);
+    if ((await file.stat()).isFile()) return file;
+    await file.close();
+    return undefined;
+  }
+
+  /** A file to be read and written; `isNew`: there must not be one. */
+  async openOwn(name: string, options: { isNew?: boolean } = {}): Promise<FileHandle> {
+    const flags = O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK;
+    const file = await open(this.#at(name), options.isNew ? flags | O_EXCL : flags, FILE_MODE);
+    if ((await file.stat()).isFile()) return file;
+    await file.close();
+    throw new Fault("storage_failed", `${name} is no file`);
+  }
+
+  /** Moves a file here, in place of whatever file has the name, at once or not at all; it stays after a power cut. */
+  async moveIn(name: string, from: { readonly folder: SafeFolder; readonly name: string }) {
+    await rename(from.folder.#at(from.name), this.#at(name));
+    await this.#handle.sync();
+  }
+
+  /** Nothing happens if there is none. */
+  async remove(name: string): Promise<void> {
+    await unlink(this.#at(name)).catch((error: unknown) => {
+      if (systemCode(error) !== "ENOENT") throw error;
+    });
+  }
+
+  /** Nothing happens unless it is empty. */
+  async removeFolder(name: string): Promise<void> {
+    await rmdir(this.#at(name)).catch(() => undefined);
+  }
+
+  /** Names of what is in it, for a reader that takes its time. */
+  get listed(): string {
+    return this.#at(".");
+  }
+
+  /** Bytes that this process may still write. */
+  async freeBytes(): Promise<number> {
+    const { bavail, bsize } = await statfs(this.#at("."));
+    return bavail * bsize;
+  }
+
+  /** Names come from parseRelativePath or are our own: one part, neither empty nor leading up. */
+  #at(name: string): string {
+    return `/proc/self/fd/${this.#handle.fd}/${name}`;
+  }
+}
+
+async function makeFolder(path: string, mode: number): Promise<void> {
+  try {
+    await mkdir(path, { mode });
+  } catch (error) {
+    if (systemCode(error) !== "EEXIST") throw error;
+  }
+}
