@@ -8,6 +8,7 @@ import { benchDocuments, benchPeers, benchWire } from "./bench/curves.ts";
 import { benchEncryption } from "./bench/encryption.ts";
 import { FULL_PLAN, MANY_CLIENTS, type Plan, QUICK_PLAN } from "./bench/plan.ts";
 import { loadAverage, machine } from "./bench/processes.ts";
+import { benchQueries } from "./bench/queries.ts";
 import { Report } from "./bench/report.ts";
 import { benchRest } from "./bench/rest.ts";
 import { benchStart, EMPTY_START, FULL_START } from "./bench/start.ts";
@@ -18,10 +19,10 @@ import { findAddon, hostTarget } from "./support/build-targets.ts";
 import { ensureExecutable, meshNodePath } from "./support/executable.ts";
 import { Formation } from "./support/formation.ts";
 
-const USAGE = `usage: bun run bench [--quick] [--only writes,full,repo,encryption,wire,peers,documents]
+const USAGE = `usage: bun run bench [--quick] [--only writes,full,queries,repo,encryption,wire,peers,documents]
 
 --quick  one round of everything, with fewer documents: a look, not a result
---only   some parts of: latencies and writes, compaction, a full store, automerge-repo; bare Automerge is always there.
+--only   some parts of: latencies and writes, compaction, a full store, queries, automerge-repo; bare Automerge is always there.
          By name only: what encryption on disk costs, bytes on the wire per change, curves over the number of peers and of documents`;
 
 const NODES = 3;
@@ -52,7 +53,7 @@ async function main(): Promise<number> {
   const { values } = parseArgs({
     options: {
       quick: { type: "boolean", default: false },
-      only: { type: "string", default: "writes,compaction,full,repo" },
+      only: { type: "string", default: "writes,compaction,full,queries,repo" },
       help: { type: "boolean", short: "h", default: false },
     },
   });
@@ -103,6 +104,7 @@ async function main(): Promise<number> {
     await benchCatchUp(formation, plan, bare, report);
     await benchReconnect(formation, plan, emptyBytes, report);
   }
+  if (parts.has("queries")) await benchQueries(plan, report);
   if (parts.has("wire")) await benchWire(plan, report);
   if (parts.has("peers")) await benchPeers(plan, report);
   if (parts.has("documents")) await benchDocuments(plan, documentCounts(plan), report);

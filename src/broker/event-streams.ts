@@ -2,6 +2,8 @@
 import type { Clock } from "../base/clock.ts";
 import { Fault, messageOf } from "../base/faults.ts";
 import { getLog } from "../base/log.ts";
+import { compileQuery } from "../store/document-query.ts";
+import { parsedDocument } from "../store/parsed.ts";
 import type { Change, Store } from "../store/store.ts";
 import {
   CLOSE,
@@ -80,12 +82,15 @@ export class EventStreams {
       return;
     }
     const printer = query.withDocuments ? this.#full : this.#plain;
+    const holds = query.filter === undefined ? undefined : compileQuery(query.filter);
+    const isWanted = ({ document }: Change) =>
+      document.deleted || (holds?.(parsedDocument(document)) ?? true);
     let hasLagged = false;
     const stream = new EventStream({
       socket,
       clock,
       subscription: store.subscribe({ ...query, capacity, capacityBytes }),
-      print: (change) => printer.print(change),
+      print: (change) => (isWanted(change) ? printer.print(change) : undefined),
       withPosition: query.withPosition,
       stallMs: limits.stallMs,
       onGap: (missed) => {

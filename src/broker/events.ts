@@ -63,8 +63,8 @@ export interface EventStreamOptions {
   readonly socket: EventSocket;
   readonly subscription: Subscription;
   readonly clock: Clock;
-  /** Prints a change as this client wants it. */
-  readonly print: (change: Change) => string;
+  /** Prints a change as this client wants it; undefined: not at all. */
+  readonly print: (change: Change) => string | undefined;
   readonly withPosition: boolean;
   /** A client that takes nothing for this long is hopeless. */
   readonly stallMs: number;
@@ -99,11 +99,12 @@ export class EventStream {
       await this.#send(printGap(null));
     }
     let turnStarted = clock.monotonic();
-    for (let sent = 1; !this.#isClosed; sent += 1) {
+    for (let seen = 1; !this.#isClosed; seen += 1) {
       const taken = await subscription.take();
       if (taken === undefined) return;
-      await this.#send(this.#print(taken));
-      if (sent % TURN_MESSAGES === 0 && clock.monotonic() - turnStarted > TURN_MS) {
+      const text = this.#print(taken);
+      if (text !== undefined) await this.#send(text);
+      if (seen % TURN_MESSAGES === 0 && clock.monotonic() - turnStarted > TURN_MS) {
         await new Promise<void>((resolve) => clock.soon(resolve));
         turnStarted = clock.monotonic();
       }
@@ -147,7 +148,7 @@ export class EventStream {
     this.#continue();
   }
 
-  #print(taken: Taken<Change>): string {
+  #print(taken: Taken<Change>): string | undefined {
     if (taken.kind === "item") return this.#options.print(taken.item);
     this.#options.onGap(taken.missed);
     return printGap(taken.missed);

@@ -2,7 +2,8 @@
 import { Fault } from "../base/faults.ts";
 import type { Store, StoredDocument } from "../store/store.ts";
 import { API } from "./api-path.ts";
-import { AFTER, LIMIT, LIST_LIMIT, type Query, readParameter } from "./query.ts";
+import { parseCursor, printCursor } from "./cursor.ts";
+import { AFTER, FILTER, LIMIT, LIST_LIMIT, ORDER, type Query, readParameter } from "./query.ts";
 import type { Page } from "./views.ts";
 
 /** Documents that are loaded at a time. */
@@ -12,6 +13,8 @@ interface PageRequest {
   readonly collection: string;
   readonly query: Query;
   readonly pageBytesMax: number;
+  /** Ends a search for documents with its reason. */
+  readonly signal: AbortSignal;
 }
 
 export interface LinkedPage extends Page {
@@ -19,21 +22,17 @@ export interface LinkedPage extends Page {
   readonly link: string | undefined;
 }
 
-interface Taken {
-  readonly documents: StoredDocument[];
-  readonly hasMore: boolean;
+type Taken = Pick<Page, "documents" | "next">;
+
+interface Wish {
+  readonly collection: string;
+  readonly limit: number;
+  readonly after: string | undefined;
+  readonly bytesMax: number;
 }
 
 /** At least one document, however large, if there is any. */
-function takeDocuments(
-  store: Store,
-  {
-    collection,
-    limit,
-    after,
-    bytesMax,
-  }: { collection: string; limit: number; after?: string; bytesMax: number },
-): Taken {
+function takeDocuments(store: Store, { collection, limit, after, bytesMax }: Wish): Taken {
   const documents: StoredDocument[] = [];
   let bytes = 0;
   let last = after;
@@ -45,35 +44,62 @@ function takeDocuments(
     for (const document of step) {
       bytes += document.json.length;
       const isFull = documents.length === limit || (documents.length > 0 && bytes > bytesMax);
-      if (isFull) return { documents, hasMore: true };
+      if (isFull) return { documents, next: documents.at(-1)?.id };
       documents.push(document);
     }
     last = step.at(-1)?.id;
-    if (last === undefined) return { documents, hasMore: false };
+    if (last === undefined) return { documents, next: undefined };
   }
 }
 
-/** Faults: invalid_argument for the query, collection_not_found when the collection has no documents. */
-export function readPage(
+async function searchDocuments(
   store: Store,
-  { collection, query, pageBytesMax }: PageRequest,
-): LinkedPage {
+  { after, ...wish }: Wish,
+  { query, signal }: PageRequest,
+): Promise<Taken> {
+  const order = readParameter(query, ORDER) ?? [];
+  const isOrdered = order.length > 0;
+  const orderText = String(query[ORDER.name]);
+  const from = isOrdered
+    ? (text: string) => parseCursor(orderText, text, order.length)
+    : (id: string) => ({ values: [], id });
+  const { documents, next } = await store.searches.find({
+    ...wish,
+    query: readParameter(query, FILTER) ?? { kind: "all" },
+    order,
+    after: after === undefined ? undefined : from(after),
+    signal,
+  });
+  if (next === undefined) return { documents, next };
+  return { documents, next: isOrdered ? printCursor(orderText, next) : next.id };
+}
+
+/** The query of the next page: this one's, behind its last place. */
+function printLink(collection: string, { query }: PageRequest, limit: number, next: string) {
+  const kept = [FILTER.name, ORDER.name].flatMap((name) => {
+    const value = query[name];
+    return typeof value === "string" ? [`&${name}=${encodeURIComponent(value)}`] : [];
+  });
+  const path = `${API}/documents/${collection}?limit=${limit}`;
+  return `<${path}${kept.join("")}&after=${encodeURIComponent(next)}>; rel="next"`;
+}
+
+/**
+ * Faults: invalid_argument for the query, collection_not_found when the collection has no documents; of a search also
+ * overloaded, and what ends it.
+ */
+export async function readPage(store: Store, request: PageRequest): Promise<LinkedPage> {
+  const { collection, query, pageBytesMax: bytesMax } = request;
   const limit = readParameter(query, LIMIT) ?? LIST_LIMIT.fallback;
-  const after = readParameter(query, AFTER);
+  const wish = { collection, limit, after: readParameter(query, AFTER), bytesMax };
   const count = store.count(collection);
   if (count === 0) {
     throw new Fault("collection_not_found", `collection not available: ${collection}`);
   }
-  const { documents, hasMore } = takeDocuments(store, {
-    collection,
-    limit,
-    bytesMax: pageBytesMax,
-    ...(after === undefined ? {} : { after }),
-  });
-  const next = hasMore ? documents.at(-1)?.id : undefined;
-  const link =
-    next === undefined
-      ? undefined
-      : `<${API}/documents/${collection}?limit=${limit}&after=${encodeURIComponent(next)}>; rel="next"`;
+  const isSearch = query[FILTER.name] !== undefined || query[ORDER.name] !== undefined;
+  const { documents, next } = isSearch
+    ? await searchDocuments(store, wish, request)
+    : takeDocuments(store, wish);
+  const link = next === undefined ? undefined : printLink(collection, request, limit, next);
   return { collection, count, documents, next, link };
 }

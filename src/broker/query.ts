@@ -1,6 +1,9 @@
 // Query parameters: one row each, from which both the parsing and the published description come.
 import { Fault } from "../base/faults.ts";
 import { parseCollection } from "../store/document-key.ts";
+import type { DocumentOrder } from "../store/document-order.ts";
+import type { DocumentQuery } from "../store/document-query.ts";
+import { FILTER_CHARS_MAX, parseFilter, parseOrder } from "./filter.ts";
 
 export type Query = Readonly<Record<string, unknown>>;
 
@@ -45,10 +48,33 @@ export const LIMIT: Parameter<number> = {
 
 export const AFTER: Parameter<string> = {
   name: "after",
-  help: "Only documents whose ids come after this one: `next` of the page before.",
+  help: "Only what comes after this place: `next` of the page before, with the same order. Without an order it is the id of a document, which need not exist.",
   schema: { type: "string" },
   parse: (text) => text,
-  rule: "a document id",
+  rule: "`next` of the page before",
+};
+
+const FILTER_HELP = `As JSON, at most ${FILTER_CHARS_MAX} characters: {"field":"position.lat","gt":48,"le":49}, {"and":[…]}, {"or":[…]}, {"not":…}. Operators: eq, ne, lt, le, gt, ge, in (a list), exists (true or false). A path such as readings[0].value leads to a field; a backslash makes . [ ] part of a name.`;
+
+export const FILTER: Parameter<DocumentQuery> = {
+  name: "filter",
+  help: `Only documents of which this is true. ${FILTER_HELP}`,
+  schema: { type: "string", contentMediaType: "application/json", maxLength: FILTER_CHARS_MAX },
+  parse: parseFilter,
+  rule: "a filter",
+};
+
+export const EVENT_FILTER: Parameter<DocumentQuery> = {
+  ...FILTER,
+  help: `Of documents that are created or updated, only those of which this is true; deletes are always told. ${FILTER_HELP}`,
+};
+
+export const ORDER: Parameter<DocumentOrder> = {
+  name: "order",
+  help: "Comma list of paths of fields, each with - before it for descending; documents that are equal in all of them come by id. Nothing there < null < false < true < numbers < texts (by the UTF-8 of their first 128 characters) < lists and objects.",
+  schema: { type: "string", examples: ["-confidence,position.lat"] },
+  parse: parseOrder,
+  rule: "a list of paths",
 };
 
 const ASIDE_LIMIT_MAX = 1000;
@@ -130,6 +156,7 @@ export function readParameter<T>(query: Query, parameter: Parameter<T>): T | und
 export interface EventQuery {
   readonly collections?: readonly string[];
   readonly since?: string;
+  readonly filter?: DocumentQuery;
   readonly withDocuments: boolean;
   readonly withPosition: boolean;
 }
@@ -138,10 +165,12 @@ export interface EventQuery {
 export function parseEventQuery(query: Query): EventQuery {
   const collections = readParameter(query, COLLECTIONS);
   const since = readParameter(query, SINCE);
+  const filter = readParameter(query, EVENT_FILTER);
   const include = readParameter(query, INCLUDE);
   return {
     ...(collections === undefined ? {} : { collections }),
     ...(since === undefined ? {} : { since }),
+    ...(filter === undefined ? {} : { filter }),
     withDocuments: include?.includes("document") ?? false,
     withPosition: since !== undefined || include !== undefined,
   };

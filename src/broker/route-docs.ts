@@ -5,8 +5,11 @@ import {
   AFTER_NUMBER,
   ASIDE_LIMIT,
   COLLECTIONS,
+  EVENT_FILTER,
+  FILTER,
   INCLUDE,
   LIMIT,
+  ORDER,
   REASON,
   SINCE,
   WHY,
@@ -235,10 +238,10 @@ export const ROUTE_DOCS = {
     }),
   }),
   list: describe({
-    summary: "Documents of a collection in the order of their keys, page by page.",
+    summary: "Documents of a collection, all or some, by id or in another order, page by page.",
     description:
-      "`count` is the number of all documents of the collection, not of the page. `next`, and a Link header, are there when more follow.",
-    parameters: [COLLECTION, ...queries(LIMIT, AFTER)],
+      "`count` is the number of all documents of the collection, not of the page, nor of those that a filter leaves. `next`, and a Link header, are there when more follow. A document that does not change while the pages are read is on one of them exactly; one that changes may be on two or on none.",
+    parameters: [COLLECTION, ...queries(LIMIT, AFTER, FILTER, ORDER)],
     responses: answers(
       {
         200: json(
@@ -248,7 +251,7 @@ export const ROUTE_DOCS = {
           ]),
         ),
       },
-      [400, 404],
+      [400, 404, 408, 503],
     ),
   }),
   read: describe({
@@ -309,7 +312,7 @@ export const ROUTE_DOCS = {
     summary: "WebSocket: one event as JSON in each text message.",
     description:
       "Plain, it tells what happens from now on. `since` tells first what changed after a token; `since` and `include` make a Position the first event. A client that is too slow is told of its Gap (`missed` is null when nobody knows how much: read the documents again), and closed with 1013 when it takes nothing at all. In what `since` tells, a document's changes are one event, `updated` or `deleted`.",
-    parameters: queries(COLLECTIONS, SINCE, INCLUDE),
+    parameters: queries(COLLECTIONS, SINCE, EVENT_FILTER, INCLUDE),
     responses: answers(
       {
         101: json("Each text message is one event.", refer("Event")),

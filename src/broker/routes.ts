@@ -69,10 +69,29 @@ function readDocument({ store }: RouteContext, collection: string, id: string, h
   return answerDocument(document);
 }
 
-function answerPage({ store, pageBytesMax }: RouteContext, collection: string, query: Query) {
-  const page = readPage(store, { collection: parseCollection(collection), query, pageBytesMax });
-  const headers = page.link === undefined ? {} : { link: page.link };
-  return answerJson(viewPage(page), 200, headers);
+/** A search ends when the client goes, and has no longer than a write. */
+async function answerPage(
+  { store, pageBytesMax, clock, requestMs }: RouteContext,
+  { collection, query, request }: { collection: string; query: Query; request: Request },
+): Promise<Response> {
+  const ending = new AbortController();
+  const end = (why: string) => ending.abort(new Fault("request_timeout", why));
+  const cancel = clock.after(requestMs, () =>
+    end(`the search was not done within ${requestMs / 1000} s; narrow it down`),
+  );
+  request.signal.addEventListener("abort", () => end("the client has gone"), { once: true });
+  try {
+    const page = await readPage(store, {
+      collection: parseCollection(collection),
+      query,
+      pageBytesMax,
+      signal: ending.signal,
+    });
+    const headers = page.link === undefined ? {} : { link: page.link };
+    return answerJson(viewPage(page), 200, headers);
+  } finally {
+    cancel();
+  }
 }
 
 function answerReadiness({ node }: RouteContext): Response {
@@ -189,7 +208,12 @@ function documentRoutes(context: RouteContext) {
     )
     .get(
       `${API}/documents/:collection`,
-      ({ params, query }) => answerPage(context, decoded(params.collection, "collection"), query),
+      ({ params, query, request }) =>
+        answerPage(context, {
+          collection: decoded(params.collection, "collection"),
+          query,
+          request,
+        }),
       ROUTE_DOCS.list,
     )
     .get(

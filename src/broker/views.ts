@@ -122,7 +122,7 @@ export interface Page {
   /** Of all documents of the collection, not of this page only. */
   readonly count: number;
   readonly documents: readonly StoredDocument[];
-  /** Last id of a page that is not the last one. */
+  /** Where the next page begins, of a page that is not the last one. */
   readonly next: string | undefined;
 }
 

@@ -10,7 +10,7 @@ import type { Clock } from "../base/clock.ts";
 import { Fault } from "../base/faults.ts";
 import { getLog } from "../base/log.ts";
 import type { DocumentPredicate } from "../store/document-query.ts";
-import { type JsonObject, parseJsonObject } from "../store/json.ts";
+import { parsedDocument } from "../store/parsed.ts";
 import type { Change, Store, StoredDocument, Subscription } from "../store/store.ts";
 import { documentsOf } from "./documents.ts";
 import { collectionIn, fieldFault } from "./fields.ts";
@@ -58,18 +58,6 @@ function readWish({ collections, query, resume }: SubscribeRequest): Wish {
     withSnapshot: since === undefined && resume?.liveOnly !== true,
     withPositions: resume !== undefined,
   };
-}
-
-/** Documents parsed for queries: subscribers come to the same change one after another. */
-const parsed = new WeakMap<StoredDocument, JsonObject>();
-
-function parse(document: StoredDocument): JsonObject {
-  let object = parsed.get(document);
-  if (object === undefined) {
-    object = parseJsonObject(document.json);
-    parsed.set(document, object);
-  }
-  return object;
 }
 
 function upsertOf({ collection, id, json }: StoredDocument) {
@@ -173,7 +161,7 @@ class ChangeStream {
   }
 
   #isWanted(document: StoredDocument): boolean {
-    return this.#wish.predicate?.(parse(document)) ?? true;
+    return this.#wish.predicate?.(parsedDocument(document)) ?? true;
   }
 }
 

@@ -5,6 +5,7 @@ import {
   type DocumentPredicate,
   type DocumentQuery,
 } from "../store/document-query.ts";
+import type { FieldPath } from "../store/field-path.ts";
 import { type JsonValue, parseJson } from "../store/json.ts";
 import { fieldFault } from "./fields.ts";
 import type { QueryCmp, QueryEq, SubscriptionQuery } from "./gen/peat/sidecar/v1/sidecar_pb.ts";
@@ -49,10 +50,10 @@ class Reader {
 function readComparison(
   { field, value: text }: QueryEq | QueryCmp,
   place: string,
-): { readonly field: string; readonly value: JsonValue } {
+): { readonly path: FieldPath; readonly value: JsonValue } {
   if (field === "") throw fieldFault(`${place}.field`, "must be the name of a field");
   try {
-    return { field, value: parseJson(text) };
+    return { path: [field], value: parseJson(text) };
   } catch {
     // The parser's words are about bodies of documents.
     throw fieldFault(`${place}.value`, 'must be JSON text, such as 5 or "north" with its quotes');

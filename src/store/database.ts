@@ -23,6 +23,7 @@ import {
   toCounted,
   toRaw,
 } from "./row.ts";
+import { Scan } from "./scan.ts";
 import { prepare } from "./schema.ts";
 import { NO_ENCRYPTION, Seal, type SealOptions } from "./seal.ts";
 import { SetAside } from "./set-aside.ts";
@@ -56,6 +57,7 @@ export class Database {
   readonly stubs: Stubs;
   readonly aside: SetAside;
   readonly resealing: Resealing;
+  readonly scan: Scan;
   /** Opens documents that an older sidecar has encrypted by one of the keys. */
   readonly envelopes: Envelopes;
   readonly #sqlite: Sqlite;
@@ -73,6 +75,7 @@ export class Database {
     this.due = new DueRows(sqlite);
     this.stubs = new Stubs(sqlite);
     this.aside = new SetAside(sqlite, seal);
+    this.scan = new Scan({ sqlite, seal, read: (run) => this.#read(run) });
     this.#onFailure = onFailure ?? (() => undefined);
     this.guests = new GuestTable(sqlite, { path, now, seal, onFailure: this.#onFailure });
   }

@@ -27,6 +27,7 @@ import type { WriteRequest, WriteResult } from "./precondition.ts";
 import { Renderings } from "./renderings.ts";
 import type { Resealing } from "./resealing.ts";
 import { isDamaged, type Leaf, type Row } from "./row.ts";
+import { Searches } from "./search.ts";
 import { newStartId, Stamper, type StartId } from "./stamp.ts";
 import type { StateHash } from "./state.ts";
 import { StateReader } from "./state-reader.ts";
@@ -76,6 +77,8 @@ export class Store {
   readonly memory: DeletionMemory;
   /** Contents that are in the file but not in the documents. */
   readonly contents: Contents;
+  /** Documents by what is in them. */
+  readonly searches: Searches;
   #revision = 0;
 
   private constructor(options: StoreOptions, database: Database, storeId: string) {
@@ -102,12 +105,12 @@ export class Store {
     const wake = () => this.#schedule();
     const cache = this.#cache;
     this.damage = new Damage({ database, cache, clock, wake });
+    this.searches = new Searches({ database, damage: this.damage, clock });
     const write = (request: WriteRequest) => this.write(request);
     this.contents = new Contents({ database, now: () => clock.now(), write });
     this.#states = new StateReader({ database, cache, row: (key) => this.#row(key) });
     this.#expiry = new Expiry({ database, clock, wake });
-    const tally = this.#tally;
-    const expiry = this.#expiry;
+    const [tally, expiry] = [this.#tally, this.#expiry];
     this.configs = new CollectionConfigs({ database, policies, clock, tally, expiry });
     this.memory = new DeletionMemory(database, policies.memorySecs * 1000);
     this.#garbage = new Garbage({ database, cache, policies, memory: this.memory });
@@ -134,6 +137,7 @@ export class Store {
     this.#waiting.refuseMerges();
     while (!this.#waiting.isEmpty) this.#commitGroup();
     this.#isClosed = true;
+    this.searches.close();
     this.configs.close();
     this.renderings.close();
     this.#expiry.close();
@@ -180,8 +184,8 @@ export class Store {
   /** Alive documents in key order, those with ids after `after`. */
   list(collection: string, options: { limit: number; after?: string }): readonly StoredDocument[] {
     const documents: StoredDocument[] = [];
-    const { after, limit } = options;
-    for (const row of this.#database.list(collection, { after, limit, now: this.#now })) {
+    const asked = { after: undefined, ...options, now: this.#now };
+    for (const row of this.#database.list(collection, asked)) {
       if (isDamaged(row)) this.damage.add(row);
       else documents.push(toStoredDocument(row, this.#database.envelopes));
     }
@@ -207,8 +211,7 @@ export class Store {
 
   summary(): StoreSummary {
     const { tombstones } = this.#tally;
-    const documents = this.#tally.documents(this.#now);
-    const root = this.sum(ROOT);
+    const [documents, root] = [this.#tally.documents(this.#now), this.sum(ROOT)];
     return { storeId: this.storeId, documents, tombstones, rootHash: `${root.count}-${root.sum}` };
   }
 
@@ -281,9 +284,8 @@ export class Store {
     const group = this.#newGroup();
     for (const { key, hash } of told) {
       const entry = group.entry(key);
-      if (entry.hash === hash && entry.state !== undefined && entry.state.born <= until) {
-        group.orphan(entry);
-      }
+      const isOfThen = entry.state !== undefined && entry.state.born <= until;
+      if (entry.hash === hash && isOfThen) group.orphan(entry);
     }
     try {
       this.#commit(group);

