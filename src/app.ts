@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { loadOrMakeApiToken } from "./access/token.ts";
 import { compactInBackground } from "./background-compaction.ts";
 import { systemClock } from "./base/clock.ts";
-import { Fault } from "./base/faults.ts";
+import type { Fault } from "./base/faults.ts";
 import { getLog } from "./base/log.ts";
 import { limitNativeArenas, releaseNativeMemory } from "./base/native-memory.ts";
 import type { Notifier } from "./base/notify-socket.ts";
@@ -15,8 +15,6 @@ import { Broker } from "./broker/server.ts";
 import { buildInfo } from "./build-info.ts";
 import { prepareDataDir } from "./config/data-dir.ts";
 import type { Config } from "./config/settings.ts";
-import type { PeerSource } from "./discovery/peer-source.ts";
-import { StaticList } from "./discovery/static-list.ts";
 import { collectGarbage } from "./garbage-collector.ts";
 import { Formation } from "./identity/formation.ts";
 import { deriveDeviceKey, deviceId } from "./identity/keypair.ts";
@@ -26,6 +24,7 @@ import type { Network } from "./net/link.ts";
 import { loadIroh } from "./net/load-iroh.ts";
 import { watchLocalAddresses } from "./net/local-addresses.ts";
 import { NodeStatus } from "./node-status.ts";
+import { Discovery } from "./peer-discovery.ts";
 import type { RpcServer } from "./rpc/server.ts";
 import { ServiceManager } from "./service-manager.ts";
 import { CollectionPolicies } from "./store/collection-policies.ts";
@@ -43,16 +42,19 @@ const CRDT_CACHE_BYTES = 4 * 1024 * 1024;
 
 /** Longest time of each stop step. Their sum is below TimeoutStopSec and terminationGracePeriodSeconds. */
 const STOP_DEADLINES_MS = {
-  discovery: 400,
   broker: 400,
   rpc: 400,
   sync: 1_000,
   network: 500,
 } as const;
 
+/** Takes static peers, the token and certificates anew; `read` gives the settings, or nothing if they are wrong. */
+type Reload = (read: () => Config | undefined) => Promise<void>;
+
 export interface RunningApp {
   /** Resolves when the node ends by itself, with what ended it, and after stop(). */
   readonly ended: Promise<Fault | Error | undefined>;
+  readonly reload: Reload;
   stop(): Promise<void>;
 }
 
@@ -63,8 +65,9 @@ export interface RunningApp {
 export async function startApp(config: Config, notifier?: Notifier): Promise<RunningApp> {
   limitNativeArenas();
   const scope = new Scope(systemClock);
+  let reload: Reload;
   try {
-    await open(config, scope, notifier);
+    reload = await open(config, scope, notifier);
   } catch (error) {
     await scope.close();
     throw error;
@@ -81,10 +84,10 @@ export async function startApp(config: Config, notifier?: Notifier): Promise<Run
     await scope.close();
     finish(undefined);
   };
-  return { ended, stop };
+  return { ended, reload, stop };
 }
 
-async function open(config: Config, scope: Scope, notifier?: Notifier): Promise<void> {
+async function open(config: Config, scope: Scope, notifier?: Notifier): Promise<Reload> {
   const manager = notifier && new ServiceManager(notifier, systemClock);
   const formation = new Formation([config.formationSecret, ...config.formationSecretsAlso]);
   const policies = new CollectionPolicies({
@@ -143,22 +146,47 @@ async function open(config: Config, scope: Scope, notifier?: Notifier): Promise<
   log.info("Mesh started", { node_id: config.nodeName, device_id: device });
 
   const entrance = entranceOf(config);
-  const broker = await openBroker(config, { store, status, entrance });
+  const broker = await openBroker(config, { store, status, entrance, scope });
   scope.defer("broker", () => broker.close(), STOP_DEADLINES_MS.broker);
-  const rpc = await openRpc(config, { store, status, entrance, network, coordinator });
+  const rpc = await openRpc(config, { store, status, entrance, network, coordinator, scope });
   scope.defer("rpc", () => rpc?.close(), STOP_DEADLINES_MS.rpc);
   status.listenersOpened();
 
   if (watcher !== undefined) scope.run("agent watcher", (signal) => watcher.run(signal));
   connectorLog.info("PeerConnector started");
-  await startDiscovery({ config, scope, formation, network, coordinator, status });
-  if (manager === undefined) return;
-  manager.watch({
-    readiness: () => status.readiness(),
-    summary: () => status.summary(),
-    turn: () => store.turn(),
-  });
-  scope.defer("service manager", () => manager.stopping());
+  const discovery = new Discovery({ scope, formation, network, coordinator, status });
+  await discovery.start(config);
+  if (manager !== undefined) {
+    manager.watch({
+      readiness: () => status.readiness(),
+      summary: () => status.summary(),
+      turn: () => store.turn(),
+    });
+    scope.defer("service manager", () => manager.stopping());
+  }
+  return reloader({ discovery, listeners: [broker, rpc], manager });
+}
+
+interface Reloadable {
+  readonly discovery: Discovery;
+  readonly listeners: readonly (Broker | RpcServer | undefined)[];
+  readonly manager: ServiceManager | undefined;
+}
+
+function reloader({ discovery, listeners, manager }: Reloadable): Reload {
+  return async (read) => {
+    const take = async () => {
+      const config = read();
+      if (config === undefined) return;
+      await discovery.setStaticPeers(config);
+      const token = apiTokenOf(config);
+      for (const listener of listeners) {
+        listener?.replaceToken(token);
+        listener?.reloadCertificate();
+      }
+    };
+    await (manager === undefined ? take() : manager.reloading(take));
+  };
 }
 
 function releaseMemory(
@@ -240,15 +268,18 @@ async function openAgentWatcher(config: Config, store: Store) {
   });
 }
 
+function apiTokenOf({ apiToken, runtimeDir }: Config) {
+  return {
+    token: apiToken ?? loadOrMakeApiToken(runtimeDir),
+    isTokenConfigured: apiToken !== undefined,
+  };
+}
+
 /** What broker and RPC have in common: who may call, and by which certificate. */
 function entranceOf(config: Config) {
-  const { apiToken, tlsCert, tlsKey } = config;
+  const { tlsCert, tlsKey } = config;
   return {
-    access: {
-      token: apiToken ?? loadOrMakeApiToken(config.runtimeDir),
-      isTokenConfigured: apiToken !== undefined,
-      corsOrigins: config.corsOrigins,
-    },
+    access: { ...apiTokenOf(config), corsOrigins: config.corsOrigins },
     tls: tlsCert === undefined || tlsKey === undefined ? undefined : { cert: tlsCert, key: tlsKey },
   };
 }
@@ -257,10 +288,11 @@ interface ListenerParts {
   readonly store: Store;
   readonly status: NodeStatus;
   readonly entrance: ReturnType<typeof entranceOf>;
+  readonly scope: Scope;
 }
 
 async function openBroker(config: Config, parts: ListenerParts): Promise<Broker> {
-  const { store, status } = parts;
+  const { store, status, scope } = parts;
   const { access, tls } = parts.entrance;
   return await Broker.open({
     store,
@@ -270,6 +302,7 @@ async function openBroker(config: Config, parts: ListenerParts): Promise<Broker>
     port: config.brokerPort,
     access: { ...access, reads: config.brokerReads, open: config.apiOpen },
     tls,
+    onFatal: (error) => scope.fail(error),
     documentBytesMax: config.documentBytesMax,
   });
 }
@@ -314,85 +347,6 @@ async function openRpc(config: Config, parts: RpcNode): Promise<RpcServer | unde
       isReady,
     }),
   });
-}
-
-interface DiscoveryParts {
-  readonly config: Config;
-  readonly scope: Scope;
-  readonly formation: Formation;
-  readonly network: Network;
-  readonly coordinator: Coordinator;
-  readonly status: NodeStatus;
-}
-
-/** All sources are opened and none is waited for: where one can't work yet, the others and the broker do. */
-async function startDiscovery(parts: DiscoveryParts): Promise<void> {
-  const { config, scope, coordinator, status } = parts;
-  const sources: PeerSource[] = [];
-  for (const kind of config.discovery) {
-    const source = await openSource(kind, parts);
-    scope.defer(`${kind} discovery`, () => source.close(), STOP_DEADLINES_MS.discovery);
-    sources.push(source);
-  }
-  status.watchDiscovery(sources);
-  const starts = sources.map((source) =>
-    source.start((event) => coordinator.handle(source.name, event)),
-  );
-  const started = Promise.all(starts).then(() => {
-    if (scope.signal.aborted) return;
-    log.info("Discovery started");
-    status.discoveryStarted(config.discovery.some((kind) => kind !== "static"));
-  });
-  started.catch((error: unknown) => scope.fail(error));
-}
-
-async function openSource(
-  kind: Config["discovery"][number],
-  parts: DiscoveryParts,
-): Promise<PeerSource> {
-  const { config, formation, network } = parts;
-  switch (kind) {
-    case "static":
-      log.info("Using static discovery");
-      return new StaticList(config.staticPeers);
-    case "mdns": {
-      log.info("Using mDNS discovery");
-      // Loaded only where it is used: its packets library takes megabytes.
-      const { MdnsSource } = await import("./discovery/mdns.ts");
-      return new MdnsSource({
-        name: config.nodeName,
-        port: boundPort(network),
-        formationTag: formation.ownTag,
-        formationTags: formation.tags,
-        bindHost: config.irohBindAddr,
-      });
-    }
-    case "kubernetes":
-      log.info("Using Kubernetes EndpointSlice discovery");
-      return await openKubernetes(config, boundPort(network));
-  }
-}
-
-async function openKubernetes(config: Config, ownPort: number): Promise<PeerSource> {
-  // Loaded only where it is used: the library takes some 9 MB of memory.
-  const { KubernetesClient } = await import("./discovery/kubernetes-client.ts");
-  const { KubernetesSource } = await import("./discovery/kubernetes.ts");
-  const { discoveryLabelSelector: selector, discoveryNamespace: namespace, kubeconfig } = config;
-  const api = new KubernetesClient({ kubeconfig, namespace, selector });
-  return new KubernetesSource({
-    api,
-    namespace: api.namespace,
-    selector,
-    ownName: config.nodeName,
-    clusterName: config.clusterName,
-    defaultPort: ownPort,
-  });
-}
-
-function boundPort(network: Network): number {
-  const port = Number(/:(\d+)$/.exec(network.boundAddresses[0] ?? "")?.[1]);
-  if (Number.isInteger(port)) return port;
-  throw new Fault("address_unavailable", "the UDP socket has no port");
 }
 
 function printAddress(host: string, port: number): string {

@@ -54,6 +54,11 @@ function onStopSignal(listener: (signal: StopSignal) => void): void {
   stopListener = listener;
 }
 
+/** A daemon at a terminal ends with it, as every program there. */
+function onReloadSignal(listener: () => void): void {
+  if (!stdout.isTerminal) process.on("SIGHUP", listener);
+}
+
 async function failAsBug(error: unknown): Promise<never> {
   const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
   stderr.write(`this is a defect of the program, please report it: ${text}\n`);
@@ -70,6 +75,7 @@ const context: Context = {
   stderr,
   host: systemHost,
   onStopSignal,
+  onReloadSignal,
 };
 
 execute(context, args).then(exit, failAsBug);

@@ -49,6 +49,19 @@ export class ServiceManager {
     }
   }
 
+  /** Tells that settings are read again, and when `take` has come to its end. */
+  async reloading(take: () => Promise<void>): Promise<void> {
+    if (!this.#isReady) return await take();
+    const nowUs = this.#notifier.monotonicUs();
+    const time = nowUs === undefined ? [] : [`MONOTONIC_USEC=${nowUs}`];
+    this.#notifier.send(["RELOADING=1", ...time]);
+    try {
+      await take();
+    } finally {
+      if (!this.#isStopping) this.#notifier.send(["READY=1"]);
+    }
+  }
+
   stopping(): void {
     this.#isStopping = true;
     this.#cancelLook();

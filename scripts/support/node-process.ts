@@ -51,6 +51,8 @@ export class NodeProcess {
   readonly name: string;
   readonly api: BrokerApi;
   readonly dataDir: string;
+  /** That it was started with. */
+  readonly environment: Readonly<Record<string, string>>;
   /** performance.now() just before the process was started. */
   readonly startedMs: number;
   readonly #child: Bun.Subprocess<"ignore", "pipe", "pipe">;
@@ -64,26 +66,27 @@ export class NodeProcess {
     this.dataDir = options.dataDir;
     this.api = new BrokerApi(`http://127.0.0.1:${options.brokerPort}`, options.place?.door);
     this.startedMs = performance.now();
+    // Nothing of the caller's own settings may reach the node.
+    this.environment = {
+      PATH: Bun.env["PATH"] ?? "",
+      HOME: options.dataDir,
+      ...(Bun.env["TMPDIR"] === undefined ? {} : { TMPDIR: Bun.env["TMPDIR"] }),
+      PEAT_NODE_ID: options.name,
+      PEAT_FORMATION_SECRET_FILE: options.secretFile,
+      PEAT_DATA_DIR: options.dataDir,
+      PEAT_RUNTIME_DIR: options.dataDir,
+      PEAT_DISCOVERY: "static",
+      PEAT_STATIC_PEERS: options.peers.join(","),
+      PEAT_BROKER_ADDR: "127.0.0.1",
+      PEAT_LISTEN: "none",
+      PEAT_BROKER_PORT: String(options.brokerPort),
+      PEAT_IROH_BIND_ADDR: "127.0.0.1",
+      PEAT_IROH_BIND_PORT: String(options.irohPort),
+      RUST_LOG: options.logFilter,
+      ...options.env,
+    };
     this.#child = Bun.spawn([...(options.place?.command ?? []), options.executable], {
-      // Nothing of the caller's own settings may reach the node.
-      env: {
-        PATH: Bun.env["PATH"] ?? "",
-        HOME: options.dataDir,
-        ...(Bun.env["TMPDIR"] === undefined ? {} : { TMPDIR: Bun.env["TMPDIR"] }),
-        PEAT_NODE_ID: options.name,
-        PEAT_FORMATION_SECRET_FILE: options.secretFile,
-        PEAT_DATA_DIR: options.dataDir,
-        PEAT_RUNTIME_DIR: options.dataDir,
-        PEAT_DISCOVERY: "static",
-        PEAT_STATIC_PEERS: options.peers.join(","),
-        PEAT_BROKER_ADDR: "127.0.0.1",
-        PEAT_LISTEN: "none",
-        PEAT_BROKER_PORT: String(options.brokerPort),
-        PEAT_IROH_BIND_ADDR: "127.0.0.1",
-        PEAT_IROH_BIND_PORT: String(options.irohPort),
-        RUST_LOG: options.logFilter,
-        ...options.env,
-      },
+      env: this.environment,
       stdin: "ignore",
       stdout: "pipe",
       stderr: "pipe",

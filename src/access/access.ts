@@ -3,10 +3,14 @@ import { timingSafeEqual } from "node:crypto";
 import { Fault } from "../base/faults.ts";
 import type { Secret } from "../base/secret.ts";
 
-export interface AccessOptions {
+/** The token that callers send, and where it is from. */
+export interface ApiToken {
   /** PEAT_API_TOKEN, or what the runtime directory's file holds where that is not set. */
   readonly token: Secret<string>;
   readonly isTokenConfigured: boolean;
+}
+
+export interface AccessOptions extends ApiToken {
   /** `token`: every read needs it, except of the listener's open paths. */
   readonly reads: "open" | "token";
   /** Who needs none at all: nobody, whoever connects from this machine (or pod), or everybody. */
@@ -58,7 +62,8 @@ export class Access {
   readonly #isLocalListener: boolean;
   readonly #openPaths: ReadonlySet<string>;
   /** A digest, so that a comparison takes the same time whatever is sent. */
-  readonly #token: Uint8Array;
+  #token: Uint8Array;
+  #isTokenConfigured: boolean;
   readonly #originHosts: ReadonlySet<string | undefined>;
 
   constructor(options: AccessOptions, listener: ListenerFacts) {
@@ -67,7 +72,14 @@ export class Access {
     this.#isLocalListener = isLoopback(listener.address);
     this.#openPaths = listener.openPaths;
     this.#token = digest(options.token.expose());
+    this.#isTokenConfigured = options.isTokenConfigured;
     this.#originHosts = new Set(options.corsOrigins.map(hostOf));
+  }
+
+  /** From now on the old one is wrong. */
+  replaceToken({ token, isTokenConfigured }: ApiToken): void {
+    this.#token = digest(token.expose());
+    this.#isTokenConfigured = isTokenConfigured;
   }
 
   /** Faults: `forbidden` for a host or origin that is not answered, `unauthenticated` for a missing token. */
@@ -121,14 +133,14 @@ export class Access {
       if (this.#isToken(sent)) return;
       throw new Fault(
         "unauthenticated",
-        this.#options.isTokenConfigured
+        this.#isTokenConfigured
           ? "the token sent as Authorization: Bearer is not that of PEAT_API_TOKEN"
           : "the token sent as Authorization: Bearer is not that of this node; no PEAT_API_TOKEN is set on it",
       );
     }
     if (!isRead && this.#options.open === "loopback" && this.#isNearby(caller)) return;
     const doing = isRead ? "reading" : "writing";
-    const remedy = this.#options.isTokenConfigured
+    const remedy = this.#isTokenConfigured
       ? "send the value of PEAT_API_TOKEN"
       : "no PEAT_API_TOKEN is set on this node; set it, or send what the file token in its runtime directory holds";
     throw new Fault(

@@ -1,17 +1,7 @@
 // The token that this node makes for the users of its machine: a file that its group may read.
-import {
-  closeSync,
-  constants,
-  fchmodSync,
-  fstatSync,
-  openSync,
-  readFileSync,
-  renameSync,
-  unlinkSync,
-  writeFileSync,
-} from "node:fs";
 import { join } from "node:path";
 import { Fault, messageOf } from "../base/faults.ts";
+import { readPrivateFile, writePrivateFile } from "../base/private-file.ts";
 import { Secret } from "../base/secret.ts";
 
 /** Name of the file in the runtime directory. */
@@ -21,49 +11,15 @@ const TOKEN_BYTES = 32;
 const TOKEN = /^[0-9a-f]{64}\n?$/;
 const FILE_BYTES_MAX = 100;
 
-/** The token in the file if nobody but owner and group can have read it. */
-function readSound(file: number): string | undefined {
-  const status = fstatSync(file);
-  const othersMay = (status.mode & 0o007) !== 0;
-  // Somebody else's file holds a token that somebody else knows.
-  const isOurs = status.uid === (process.getuid?.() ?? status.uid) || status.uid === 0;
-  if (!status.isFile() || !isOurs || othersMay || status.size > FILE_BYTES_MAX) return undefined;
-  const text = readFileSync(file, "utf8");
-  return TOKEN.test(text) ? text.trim() : undefined;
-}
-
 function load(path: string): string | undefined {
-  let file: number;
-  try {
-    // Not through a link, and without waiting for a pipe's writer.
-    file = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
-  } catch {
-    // Missing, a link, or not ours to read: a new one takes its place, or the reason stops that too.
-    return undefined;
-  }
-  try {
-    return readSound(file);
-  } finally {
-    closeSync(file);
-  }
+  // Rights that the group has beyond reading are its own affair: only others must not have read it.
+  const text = readPrivateFile(path, { mode: 0o770, bytesMax: FILE_BYTES_MAX });
+  return text !== undefined && TOKEN.test(text) ? text.trim() : undefined;
 }
 
 function make(path: string): string {
   const token = crypto.getRandomValues(new Uint8Array(TOKEN_BYTES)).toHex();
-  const fresh = `${path}.${crypto.randomUUID()}`;
-  const file = openSync(fresh, "wx", TOKEN_MODE);
-  try {
-    // The process's umask may have taken the group's right away.
-    fchmodSync(file, TOKEN_MODE);
-    writeFileSync(file, `${token}\n`);
-    // Readers see the old file or the whole new one.
-    renameSync(fresh, path);
-  } catch (error) {
-    unlinkSync(fresh);
-    throw error;
-  } finally {
-    closeSync(file);
-  }
+  writePrivateFile(path, `${token}\n`, TOKEN_MODE);
   return token;
 }
 

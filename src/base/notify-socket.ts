@@ -19,6 +19,8 @@ export interface Notifier {
   send(assignments: readonly string[]): void;
   /** A sign of life is expected at least so often; undefined when none is. */
   readonly watchdogMs: number | undefined;
+  /** Now by CLOCK_MONOTONIC, in microseconds, as the manager counts; undefined where it can't be asked for. */
+  monotonicUs(): bigint | undefined;
 }
 
 type Send = (text: string) => boolean;
@@ -57,6 +59,24 @@ function bySocket(address: Uint8Array): Send | undefined {
     };
   } catch {
     // Without the just-in-time compiler, or with another C library than glibc.
+    return undefined;
+  }
+}
+
+const CLOCK_MONOTONIC = 1;
+
+/** Bun's own clocks begin at the start of the process. */
+function monotonicUs(): bigint | undefined {
+  try {
+    const libc = dlopen("libc.so.6", { clock_gettime: { args: ["i32", "ptr"], returns: "i32" } });
+    // struct timespec: seconds and nanoseconds.
+    const time = new BigInt64Array(2);
+    const isTold = libc.symbols.clock_gettime(CLOCK_MONOTONIC, ptr(time)) === 0;
+    libc.close();
+    const [seconds = 0n, nanoseconds = 0n] = time;
+    return isTold ? seconds * 1_000_000n + nanoseconds / 1_000n : undefined;
+  } catch {
+    // As for the socket.
     return undefined;
   }
 }
@@ -107,6 +127,7 @@ export function openNotifier(
   let isTold = false;
   return {
     watchdogMs: watchdogMs(environment, pid),
+    monotonicUs,
     send(assignments) {
       const lines = assignments.map((line) => line.replaceAll(/[\r\n]+/g, " "));
       if (send(lines.join("\n")) || isTold) return;

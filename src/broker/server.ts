@@ -1,7 +1,8 @@
 // The listener: Bun's HTTP server in front of the routes, with access, faults, deadlines and the end of it all.
 import type { AnyElysia } from "elysia";
 import { websocket } from "elysia/ws";
-import { Access, type AccessOptions } from "../access/access.ts";
+import { Access, type AccessOptions, type ApiToken } from "../access/access.ts";
+import { readTls, type TlsFiles, type TlsTexts, TlsWatch } from "../access/tls-files.ts";
 import { BugError } from "../base/assert.ts";
 import { type Clock, within } from "../base/clock.ts";
 import { Fault, messageOf } from "../base/faults.ts";
@@ -48,12 +49,6 @@ const LIMITS: BrokerLimits = {
 /** Read without the token; there is nothing to write at these. */
 const PROBES = new Set([`${API}/health`, `${API}/ready`]);
 
-/** Paths of PEM files. */
-export interface TlsFiles {
-  readonly cert: string;
-  readonly key: string;
-}
-
 export interface BrokerOptions {
   readonly store: Store;
   readonly node: NodeView;
@@ -65,6 +60,8 @@ export interface BrokerOptions {
   readonly access: AccessOptions;
   /** PEM files; with them the broker speaks TLS only. */
   readonly tls?: TlsFiles | undefined;
+  /** Called when it can't listen any more. */
+  readonly onFatal: (error: unknown) => void;
   /** Largest document of the store: bodies may be twice as long, for their blanks and escapes. */
   readonly documentBytesMax: number;
   readonly limits?: Partial<BrokerLimits>;
@@ -81,11 +78,6 @@ const CLOSE_MS = 300;
 
 type Server = Bun.Server<unknown>;
 
-interface TlsTexts {
-  readonly cert: string;
-  readonly key: string;
-}
-
 export class Broker {
   readonly #options: BrokerOptions;
   readonly #limits: BrokerLimits;
@@ -93,7 +85,10 @@ export class Broker {
   readonly #events: EventStreams;
   readonly #app: AnyElysia;
   readonly #table: RouteTable;
-  readonly #server: Server;
+  #server: Server;
+  /** Listens no more, and still has connections: made under an older certificate. */
+  readonly #earlier = new Set<Server>();
+  #tlsWatch: TlsWatch | undefined;
   #isClosing = false;
 
   private constructor(options: BrokerOptions, tls: TlsTexts | undefined) {
@@ -118,8 +113,13 @@ export class Broker {
 
   /** Faults: address_unavailable, settings_invalid for TLS files that can't be used. */
   static async open(options: BrokerOptions): Promise<Broker> {
-    const tls = options.tls === undefined ? undefined : await readTls(options.tls);
-    const broker = new Broker(options, tls);
+    const { tls: files, clock } = options;
+    const now = files === undefined ? undefined : readTls(files);
+    const broker = new Broker(options, now);
+    if (files !== undefined && now !== undefined) {
+      const changed = (texts: TlsTexts) => broker.#listenAgain(texts);
+      broker.#tlsWatch = new TlsWatch({ files, clock, log, now, changed });
+    }
     const addr = printHostPort({ host: options.address, port: broker.port });
     log.info("Broker listening", { addr });
     return broker;
@@ -140,14 +140,40 @@ export class Broker {
   async close(): Promise<void> {
     if (this.#isClosing) return;
     this.#isClosing = true;
+    this.#tlsWatch?.end();
     this.#events.close();
-    const ended = this.#server.stop(false);
+    const servers = [this.#server, ...this.#earlier];
+    const ended = Promise.all(servers.map((server) => server.stop(false)));
     await within(this.#options.clock, CLOSE_MS, ended, undefined);
-    await this.#server.stop(true);
+    await Promise.all(servers.map((server) => server.stop(true)));
   }
 
-  #listen(tls: TlsTexts | undefined): Server {
-    const { address: hostname, port } = this.#options;
+  replaceToken(token: ApiToken): void {
+    this.#access.replaceToken(token);
+  }
+
+  /** Takes a certificate that has been exchanged now, not at the next look. */
+  reloadCertificate(): void {
+    this.#tlsWatch?.look();
+  }
+
+  /** Bun's server keeps its certificate for life: another one takes its port, and it ends with its connections. */
+  #listenAgain(tls: TlsTexts): void {
+    const earlier = this.#server;
+    const { port } = this;
+    this.#earlier.add(earlier);
+    void earlier.stop(false).then(() => this.#earlier.delete(earlier));
+    try {
+      this.#server = this.#listen(tls, port);
+      this.#app.server = this.#server;
+    } catch (error) {
+      // Somebody else has the port now.
+      this.#options.onFatal(error);
+    }
+  }
+
+  #listen(tls: TlsTexts | undefined, port = this.#options.port): Server {
+    const { address: hostname } = this.#options;
     try {
       return Bun.serve({
         hostname,
@@ -257,26 +283,6 @@ function pathOf({ url }: Request): string {
   const start = url.indexOf("/", url.indexOf("//") + 2);
   const end = url.indexOf("?", start);
   return end < 0 ? url.slice(start) : url.slice(start, end);
-}
-
-async function readTls({ cert, key }: TlsFiles): Promise<TlsTexts> {
-  return {
-    cert: await readPem(cert, "PEAT_TLS_CERT"),
-    key: await readPem(key, "PEAT_TLS_KEY"),
-  };
-}
-
-async function readPem(path: string, setting: string): Promise<string> {
-  try {
-    return await Bun.file(path).text();
-  } catch (error) {
-    throw new Fault(
-      "settings_invalid",
-      `${setting} names ${path}, which can't be read: ${messageOf(error)}`,
-      {},
-      error,
-    );
-  }
 }
 
 function hasCode(error: unknown, codes: readonly string[]): boolean {

@@ -66,7 +66,9 @@ async function runCommandLine(context: Context, args: readonly string[]): Promis
     return EXIT.ok;
   }
   checkWords(command, read.words);
-  return await command.run({ ...read, context, settings: () => readSettings(context, read) });
+  const settings = (environment = context.environment) =>
+    readSettings({ ...context, environment }, read);
+  return await command.run({ ...read, context, settings });
 }
 
 /** Runs what the command line asks for. A fault is one line on standard error; a bug is thrown on. */

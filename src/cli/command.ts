@@ -6,8 +6,8 @@ import { type Context, EXIT } from "./context.ts";
 
 export interface Call extends Arguments {
   readonly context: Context;
-  /** Reads the settings from flags, environment and file. */
-  settings(): Loaded;
+  /** Reads the settings from flags, environment and file; the environment is the process's unless one is given. */
+  settings(environment?: Context["environment"]): Loaded;
 }
 
 export interface Command {

@@ -16,6 +16,7 @@ import { commandHelp, overview, versionText } from "./help.ts";
 import { commandsPage, daemonPage, settingsPage } from "./manual.ts";
 import { deleteCommand, getCommand, healthCommand, putCommand } from "./probe.ts";
 import { probeSyncCommand } from "./probe-sync.ts";
+import { reloadCommand } from "./reload.ts";
 import { runCommand } from "./run.ts";
 import { deletedCommand, discardCommand, orphansCommand, restoreCommand } from "./set-aside.ts";
 import { setupCommand } from "./setup.ts";
@@ -96,6 +97,7 @@ export const COMMANDS: readonly Command[] = [
   runCommand,
   setupCommand,
   checkCommand,
+  reloadCommand,
   deriveIdCommand,
   healthCommand,
   getCommand,

@@ -19,6 +19,8 @@ export interface Context {
   readonly host: Host;
   /** Calls `listener` for the first stop signal; the second ends the process at once, by main. */
   onStopSignal(listener: (signal: StopSignal) => void): void;
+  /** Calls `listener` for every SIGHUP; without one, and where a terminal has gone, that ends the process. */
+  onReloadSignal(listener: () => void): void;
 }
 
 /** Exit statuses that belong to no fault, after sysexits(3). */

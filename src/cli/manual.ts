@@ -28,6 +28,10 @@ const FILES: readonly (readonly [string, string])[] = [
 
 const SIGNALS: readonly (readonly [string, string])[] = [
   ["SIGTERM, SIGINT", "Stop: what was acknowledged is on disk. A second one ends at once."],
+  [
+    "SIGHUP",
+    "Read the settings again and take log level and format, static peers, the API token and certificates; systemctl reload brings the environment file, too. At a terminal: end.",
+  ],
 ];
 
 function head(section: number, title: string): string[] {

@@ -3,6 +3,8 @@ import { systemClock, within } from "../base/clock.ts";
 import { Fault, messageOf } from "../base/faults.ts";
 import { getLog, openLog, parseLogFilter } from "../base/log.ts";
 import { openNotifier } from "../base/notify-socket.ts";
+import { changesForRestart } from "../config/changes.ts";
+import { answerHandover, clearHandover, withHandedOver } from "../config/handover.ts";
 import { configOf } from "../config/load.ts";
 import type { Config } from "../config/settings.ts";
 import { type Call, type Command, refuse } from "./command.ts";
@@ -14,6 +16,8 @@ const log = getLog("peat_mesh_node");
 export interface Running {
   /** Resolves when the node ends by itself, with what ended it, and after stop(). */
   readonly ended: Promise<Fault | Error | undefined>;
+  /** Takes settings anew; `read` gives them, or nothing when they are wrong. */
+  reload(read: () => Config | undefined): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -83,11 +87,42 @@ async function stop(node: Running | undefined): Promise<number> {
   }
 }
 
+/** Reloads one after the other, beginning when the node has started; one that waits stands for all that come. */
+function reloadOnSignal(context: Context, started: Promise<Outcome>, reread: Reread): void {
+  let last: Promise<unknown> = started;
+  let isWaiting = false;
+  const reload = async () => {
+    isWaiting = false;
+    const outcome = await started;
+    if (outcome.kind !== "started") return;
+    let isTaken = false;
+    const read = () => {
+      const settings = reread.read();
+      isTaken = settings !== undefined;
+      return settings;
+    };
+    try {
+      await outcome.node.reload(read);
+      if (isTaken) log.info("Settings reloaded");
+      reread.done();
+    } catch (error) {
+      reread.done(error);
+    }
+  };
+  context.onReloadSignal(() => {
+    log.info("Received SIGHUP");
+    if (isWaiting) return;
+    isWaiting = true;
+    last = last.then(reload);
+  });
+}
+
 /** Runs a node until a signal or its own end; resolves with the exit code. */
 export async function runNode(
   context: Context,
   config: Config,
   start: (config: Config) => Promise<Running>,
+  reread: Reread,
 ): Promise<number> {
   const signalled = new Promise<Outcome>((resolve) => {
     context.onStopSignal((signal) => {
@@ -99,6 +134,7 @@ export async function runNode(
     (node): Outcome => ({ kind: "started", node }),
     (error): Outcome => ({ kind: "ended", code: logEnd("Start failed", error) }),
   );
+  reloadOnSignal(context, started, reread);
   const first = await Promise.race([started, signalled]);
   if (first.kind === "ended") return first.code;
   if (first.kind === "signal") {
@@ -118,6 +154,50 @@ export async function runNode(
   return next.kind === "ended" ? next.code : code;
 }
 
+/** Settings that are read again. */
+export interface Reread {
+  /** Nothing when they are wrong, which has then been told. */
+  read(): Config | undefined;
+  /** They have been taken, or never will be: `failure` says why, if it is not for what read() told. */
+  done(failure?: unknown): void;
+}
+
+/** Reads as the start did, from an environment that may have been handed over since. */
+function rereader(call: Call, atStart: Config): Reread {
+  const { runtimeDir } = atStart;
+  let { environment } = call.context;
+  let problems: readonly string[] = [];
+  // Left by one that waited in vain.
+  clearHandover(runtimeDir);
+  const refuse = (texts: readonly string[]) => {
+    problems = texts;
+    for (const reason of texts) log.error("Settings not reloaded", { reason });
+  };
+  return {
+    read() {
+      problems = [];
+      const fresh = withHandedOver(runtimeDir, environment);
+      const loaded = call.settings(fresh);
+      const read = configOf(loaded);
+      if (!read.ok) {
+        refuse(read.problems.map(({ text }) => text));
+        return undefined;
+      }
+      environment = fresh;
+      openDaemonLog(read.settings, call.context);
+      for (const { text } of loaded.warnings) log.warn(text);
+      const waiting = changesForRestart(atStart, read.settings);
+      if (waiting.length > 0)
+        log.warn("Changed settings wait for a restart", { settings: waiting });
+      return read.settings;
+    },
+    done(failure) {
+      if (failure !== undefined) refuse([messageOf(failure)]);
+      answerHandover(runtimeDir, problems);
+    },
+  };
+}
+
 async function run(call: Call): Promise<number> {
   const { context } = call;
   const loaded = call.settings();
@@ -130,10 +210,11 @@ async function run(call: Call): Promise<number> {
   const notifier = openNotifier(context.environment, process.pid);
   // Loaded only now: the other commands do without the network's native library and the store. A stop signal is
   // heard meanwhile.
-  return runNode(context, config, async () => {
+  const start = async () => {
     const { startApp } = await import("../app.ts");
     return startApp(config, notifier);
-  });
+  };
+  return runNode(context, config, start, rereader(call, config));
 }
 
 export const runCommand: Command = {

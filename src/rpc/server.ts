@@ -1,8 +1,9 @@
 // The RPC listeners: unix sockets and TCP ports in front of one set of connections and one handler.
 import { createServer, type Server as NetServer, type Socket } from "node:net";
 import { createServer as createTlsServer, type Server as TlsServer } from "node:tls";
-import { Access, type AccessOptions, isLoopback } from "../access/access.ts";
-import { type CancelTimer, type Clock, within } from "../base/clock.ts";
+import { Access, type AccessOptions, type ApiToken, isLoopback } from "../access/access.ts";
+import { readTls, type TlsFiles, type TlsTexts, TlsWatch } from "../access/tls-files.ts";
+import { type Clock, within } from "../base/clock.ts";
 import { Fault, messageOf } from "../base/faults.ts";
 import { getLog } from "../base/log.ts";
 import { type ConnectionLimits, Connections } from "./connections.ts";
@@ -11,7 +12,6 @@ import { OPEN_PATHS, RpcHandler } from "./handler.ts";
 import { CLOSE_MS, CONNECTIONS_MAX, MESSAGE_BYTES_MIN } from "./limits.ts";
 import { type ListenAddress, printListenAddress } from "./listen-address.ts";
 import type { RpcServices } from "./services.ts";
-import { readTls, type TlsFiles, type TlsTexts, watchTls } from "./tls-files.ts";
 import { clearSocketPath, grantSocket, withSocketRights } from "./unix-socket.ts";
 
 const log = getLog("peat_mesh::rpc");
@@ -24,7 +24,7 @@ export interface RpcServerOptions {
   /** For TCP listeners. */
   readonly tls?: TlsFiles | undefined;
   /** Loopback needs no token; a listener beyond it does for every call. */
-  readonly access: Pick<AccessOptions, "token" | "isTokenConfigured" | "corsOrigins">;
+  readonly access: ApiToken & Pick<AccessOptions, "corsOrigins">;
   readonly deadlines: DeadlineLimits;
   readonly connections: ConnectionLimits;
   /** Largest document of the store: messages may be twice as long, for blanks and escapes. */
@@ -45,8 +45,9 @@ export class RpcServer {
   readonly #handler: RpcHandler;
   /** One for each listener: who may call differs. */
   readonly #connections: Connections[] = [];
+  readonly #accesses: Access[] = [];
   readonly #listeners: Listener[] = [];
-  #endTlsWatch: CancelTimer = () => undefined;
+  #tlsWatch: TlsWatch | undefined;
   #isClosing = false;
 
   private constructor(options: RpcServerOptions) {
@@ -76,11 +77,20 @@ export class RpcServer {
     return this.#connections.reduce((sum, { count }) => sum + count, 0);
   }
 
+  replaceToken(token: ApiToken): void {
+    for (const access of this.#accesses) access.replaceToken(token);
+  }
+
+  /** Takes a certificate that has been exchanged now, not at the next look. */
+  reloadCertificate(): void {
+    this.#tlsWatch?.look();
+  }
+
   /** No new calls; streams are told and end; what is under way then has a moment. */
   async close(): Promise<void> {
     if (this.#isClosing) return;
     this.#isClosing = true;
-    this.#endTlsWatch();
+    this.#tlsWatch?.end();
     for (const { server } of this.#listeners) server.close();
     this.#handler.close();
     const all = this.#connections;
@@ -99,8 +109,10 @@ export class RpcServer {
       if ("setSecureContext" in bound) tlsServers.push(bound);
     }
     if (!usesTls || texts === undefined) return;
-    this.#endTlsWatch = watchTls(tls, {
+    this.#tlsWatch = new TlsWatch({
+      files: tls,
       clock,
+      log,
       now: texts,
       changed: (fresh) => {
         for (const server of tlsServers) server.setSecureContext(fresh);
@@ -137,6 +149,7 @@ export class RpcServer {
   #acceptor(address: ListenAddress, isTls: boolean): (socket: Socket) => void {
     const { clock, connections: limits } = this.#options;
     const access = this.#accessOf(address, isTls);
+    this.#accesses.push(access);
     const connections = new Connections({
       clock,
       limits,

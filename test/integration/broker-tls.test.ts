@@ -1,8 +1,8 @@
 import { describe, expect, test } from "bun:test";
-import { writeFileSync } from "node:fs";
+import { copyFileSync, writeFileSync } from "node:fs";
 import { Fault } from "../../src/base/faults.ts";
 import { certificateMissing, makeCertificate } from "../support/certificate.ts";
-import { startBroker } from "../support/start-broker.ts";
+import { EventClient, JSON_TYPE, startBroker } from "../support/start-broker.ts";
 import { tempFolder } from "../support/temp-folder.ts";
 
 describe("a broker with a certificate", () => {
@@ -48,4 +48,47 @@ describe("a broker with a certificate", () => {
     await expect(attempt).rejects.toMatchObject({ code: "settings_invalid" });
     await expect(attempt).rejects.toThrow(/PEAT_TLS_CERT and PEAT_TLS_KEY/);
   });
+
+  test.skipIf(certificateMissing !== undefined)(
+    "shows an exchanged one to new connections, and keeps those that it has",
+    async () => {
+      using folder = tempFolder();
+      using other = tempFolder();
+      const [files, fresh] = [makeCertificate(folder), makeCertificate(other)];
+      await using world = await startBroker({ tls: files });
+      const { broker } = world;
+      const ask = async (trusted: string) => {
+        const answer = await fetch(`${broker.url}/api/v1/health`, {
+          tls: { ca: trusted },
+          keepalive: false,
+        });
+        return answer.status;
+      };
+      const [old, young] = [await Bun.file(files.cert).text(), await Bun.file(fresh.cert).text()];
+      using client = await EventClient.open(`${broker.url}/api/v1/ws`, {}, old);
+      for (const [from, to] of [
+        [fresh.cert, files.cert],
+        [fresh.key, files.key],
+      ] as const) {
+        copyFileSync(from, to);
+        broker.reloadCertificate();
+        // Half of a pair is nothing to be shown.
+        if (from === fresh.cert) expect(await ask(old)).toBe(200);
+      }
+      expect(await ask(young)).toBe(200);
+      await expect(ask(old)).rejects.toThrow();
+      const put = await fetch(`${broker.url}/api/v1/documents/notes/a`, {
+        method: "PUT",
+        body: "{}",
+        headers: JSON_TYPE,
+        tls: { ca: young },
+      });
+      expect(put.status).toBe(201);
+      const [event] = await client.events(1);
+      expect(event).toMatchObject({ action: "created", doc_id: "a" });
+      await broker.close();
+      await client.until(() => client.closed !== undefined);
+      await expect(ask(young)).rejects.toThrow();
+    },
+  );
 });

@@ -5,9 +5,10 @@ import { connect as connectTls } from "node:tls";
 import { createClient } from "@connectrpc/connect";
 import { createConnectTransport, createGrpcTransport } from "@connectrpc/connect-node";
 import { waitFor } from "../../scripts/support/waiting.ts";
+import { readTls, TlsWatch } from "../../src/access/tls-files.ts";
 import { systemClock } from "../../src/base/clock.ts";
+import { getLog } from "../../src/base/log.ts";
 import { PeatSidecar } from "../../src/rpc/gen/peat/sidecar/v1/sidecar_pb.ts";
-import { readTls, watchTls } from "../../src/rpc/tls-files.ts";
 import { LogLines } from "../support/start-node.ts";
 import { startRpc } from "../support/start-rpc.ts";
 import { type TempFolder, tempFolder } from "../support/temp-folder.ts";
@@ -96,7 +97,9 @@ test("files that are not sound are told once, and the old ones stay until they a
   const other = makeCertificate(folder, "second");
   const clock = new VirtualClock();
   const changed: string[] = [];
-  const end = watchTls(files, {
+  const watch = new TlsWatch({
+    files,
+    log: getLog("peat_mesh::rpc"),
     clock,
     now: readTls(files),
     changed: ({ cert }) => changed.push(cert),
@@ -104,14 +107,14 @@ test("files that are not sound are told once, and the old ones stay until they a
   writeFileSync(files.cert, await Bun.file(other.cert).text());
   await clock.advance(60_000);
   expect(changed).toEqual([]);
-  expect(lines.with("RPC certificate not reloaded")).toHaveLength(1);
+  expect(lines.with("Certificate not reloaded")).toHaveLength(1);
   writeFileSync(files.key, await Bun.file(other.key).text());
   await clock.advance(60_000);
   expect(changed).toHaveLength(1);
-  end();
+  watch.end();
   writeFileSync(files.key, "");
   await clock.advance(60_000);
-  expect(lines.with("RPC certificate not reloaded")).toHaveLength(1);
+  expect(lines.with("Certificate not reloaded")).toHaveLength(1);
 });
 
 test("files that can't be used are a fault at the start that names the settings", async () => {

@@ -123,6 +123,7 @@ async function command(world: BrokerWorld, args: readonly string[], environment 
       stderr: output("stderr"),
       host: systemHost,
       onStopSignal: () => undefined,
+      onReloadSignal: () => undefined,
     },
     args,
   );

@@ -1,7 +1,6 @@
 // The deb on real Debian systems with a booted systemd: its whole life, under load, and what is left of it.
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { copyFileSync } from "node:fs";
-import { basename, join } from "node:path";
+import { join } from "node:path";
 import { waitFor } from "../../scripts/support/waiting.ts";
 import type { WriterLine } from "../support/acked-writer.ts";
 import { BareRoot, has, Machine } from "../support/machine.ts";
@@ -9,13 +8,14 @@ import { connect, LineProcess, Namespace } from "../support/namespace.ts";
 import {
   asUser,
   BY_SOCKET,
+  bootWithDeb,
   byRpc,
   get,
+  installation,
   put,
   RPC_DOCUMENT,
   RPC_WRITE,
   rootOrReason,
-  SECRET,
   UNIT,
 } from "../support/packaged-node.ts";
 import { makeTestPackages, type TestPackages } from "../support/test-packages.ts";
@@ -36,29 +36,12 @@ beforeAll(async () => {
 }, 10 * MINUTES);
 afterAll(() => packages?.[Symbol.dispose]());
 
-/** The command that installs a release on a machine, whose disk it is put on. */
-function install(machine: { readonly root: string }, release: 1 | 2): string {
-  const name = basename(packages.deb(release));
-  copyFileSync(packages.deb(release), join(machine.root, "var/cache", name));
-  return `apt-get install -y -q --no-install-recommends --allow-downgrades /var/cache/${name}`;
-}
+const install = (machine: { readonly root: string }, release: 1 | 2) =>
+  installation(machine, packages.deb(release));
 
 /** A machine that has the package and a secret, and whose service is ready. */
-async function ready(base: string, hostname = "host-a", namespace?: Namespace): Promise<Machine> {
-  const machine = await Machine.boot(
-    base,
-    namespace === undefined ? { hostname } : { hostname, namespace },
-  );
-  try {
-    machine.read(install(machine, 1));
-    const { code, text } = machine.run("peat-sidecar setup --secret-file -", `${SECRET}\n`);
-    expect([code, text]).toEqual([0, expect.stringContaining("peat-sidecar.service runs.")]);
-    return machine;
-  } catch (error) {
-    await machine[Symbol.asyncDispose]();
-    throw error;
-  }
-}
+const ready = (base: string, hostname = "host-a", namespace?: Namespace) =>
+  bootWithDeb(base, packages.deb(1), { hostname, ...(namespace && { namespace }) });
 
 for (const release of ["debian-12", "debian-13"] as const) {
   const { base, missing } = roots[release];

@@ -2,12 +2,13 @@
 // The machine is a Debian, which has no rpm of its C library: a package without files stands in its rpm database with
 // the version of the library that is really there.
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import { appendFileSync, copyFileSync } from "node:fs";
-import { basename, join } from "node:path";
+import { appendFileSync } from "node:fs";
+import { join } from "node:path";
 import { BareRoot, has, Machine } from "../support/machine.ts";
 import {
   asUser,
   BY_SOCKET,
+  bring,
   byRpc,
   get,
   put,
@@ -40,12 +41,6 @@ afterAll(() => {
   packages?.[Symbol.dispose]();
   standIns[Symbol.dispose]();
 });
-
-/** Puts a package on the disk of a machine; the path there. */
-function bring(machine: { readonly root: string }, path: string): string {
-  copyFileSync(path, join(machine.root, "var/cache", basename(path)));
-  return `/var/cache/${basename(path)}`;
-}
 
 // Debian's rpm wants to be told that it is meant.
 const rpm = (machine: { readonly root: string }, how: string, release: 1 | 2) =>

@@ -98,6 +98,9 @@ export async function startBroker(
     address: "127.0.0.1",
     port: 0,
     documentBytesMax: 1024 ** 2,
+    onFatal: (error) => {
+      throw error;
+    },
     ...options,
     access: {
       token: new Secret(TOKEN),
@@ -204,8 +207,14 @@ export class EventClient implements Disposable {
     });
   }
 
-  static async open(url: string, headers: Record<string, string> = {}): Promise<EventClient> {
-    const socket = new WebSocket(url.replace(/^http/, "ws"), { headers });
+  /** `ca`: the authority of a server that speaks TLS. */
+  static async open(
+    url: string,
+    headers: Record<string, string> = {},
+    ca?: string,
+  ): Promise<EventClient> {
+    const tls = ca === undefined ? {} : { tls: { ca } };
+    const socket = new WebSocket(url.replace(/^http/, "ws"), { headers, ...tls });
     const client = new EventClient(socket);
     await new Promise<void>((resolve, reject) => {
       socket.addEventListener("open", () => resolve(), { once: true });

@@ -19,6 +19,7 @@ const LEVELS: readonly (readonly string[])[] = [
     "idle-memory.ts",
     "garbage-collector.ts",
     "background-compaction.ts",
+    "peer-discovery.ts",
     "service-manager.ts",
   ],
   ["app.ts"],

@@ -7,7 +7,11 @@ import { VirtualClock } from "../support/virtual-clock.ts";
 function world(watchdogMs?: number) {
   const clock = new VirtualClock();
   const sent: string[] = [];
-  const notifier = { watchdogMs, send: (lines: readonly string[]) => sent.push(lines.join("\n")) };
+  const notifier = {
+    watchdogMs,
+    send: (lines: readonly string[]) => sent.push(lines.join("\n")),
+    monotonicUs: () => 12_345_678n,
+  };
   const manager = new ServiceManager(notifier, clock);
   const state = { waitsFor: "the first peer", summary: "0 of 0 peers connected", turns: true };
   const node: Watched = {
@@ -40,6 +44,32 @@ describe("readiness", () => {
     const clock = { name: "clock", ready: true, message: "the clock of b is ahead" };
     manager.watch({ ...node, readiness: () => [clock] });
     expect(sent[0]).toStartWith("READY=1");
+  });
+});
+
+describe("reading the settings again", () => {
+  test("is told at its beginning, with the time, and at its end", async () => {
+    const { sent, manager, state, node } = world();
+    state.waitsFor = "";
+    manager.watch(node);
+    await manager.reloading(async () => {
+      expect(sent.slice(1)).toEqual(["RELOADING=1\nMONOTONIC_USEC=12345678"]);
+    });
+    expect(sent.slice(2)).toEqual(["READY=1"]);
+    await expect(manager.reloading(() => Promise.reject(new Error("no")))).rejects.toThrow("no");
+    expect(sent.slice(-1)).toEqual(["READY=1"]);
+  });
+
+  test("makes no node ready that is not", async () => {
+    const { sent, manager, node } = world();
+    manager.watch(node);
+    let isTaken = false;
+    await manager.reloading(async () => {
+      isTaken = true;
+    });
+    expect(isTaken).toBe(true);
+    expect(sent.join("\n")).not.toContain("READY");
+    expect(sent.join("\n")).not.toContain("RELOADING");
   });
 });
 

@@ -38,6 +38,7 @@ async function run(
       stderr: output("stderr"),
       host: systemHost,
       onStopSignal: () => undefined,
+      onReloadSignal: () => undefined,
     },
     args,
   );

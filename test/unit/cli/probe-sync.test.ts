@@ -87,6 +87,7 @@ async function probe(args: readonly string[], environment: Record<string, string
       stderr: output("stderr"),
       host: systemHost,
       onStopSignal: () => undefined,
+      onReloadSignal: () => undefined,
     },
     ["probe-sync", ...args],
   );

@@ -63,6 +63,7 @@ async function run(
       stderr: output("stderr"),
       host: systemHost,
       onStopSignal: () => undefined,
+      onReloadSignal: () => undefined,
     },
     args,
   );

@@ -1,8 +1,15 @@
 import { describe, expect, test } from "bun:test";
+import { waitFor } from "../../../scripts/support/waiting.ts";
 import { Fault } from "../../../src/base/faults.ts";
 import { getLog, openLog, parseLogFilter } from "../../../src/base/log.ts";
 import type { Context, StopSignal } from "../../../src/cli/context.ts";
-import { LOG_PENDING_BYTES_MAX, logWriter, type Running, runNode } from "../../../src/cli/run.ts";
+import {
+  LOG_PENDING_BYTES_MAX,
+  logWriter,
+  type Reread,
+  type Running,
+  runNode,
+} from "../../../src/cli/run.ts";
 import { systemHost } from "../../../src/config/host.ts";
 import { configOf, loadSettings } from "../../../src/config/load.ts";
 import type { Config } from "../../../src/config/settings.ts";
@@ -21,9 +28,13 @@ function config(): Config {
   return read.settings;
 }
 
+/** A node that a test starts; most are never told to reload. */
+type Node = Omit<Running, "reload"> & Partial<Running>;
+
 /** A daemon under test: its log, and the hand that sends it a signal. */
-function daemon(start: () => Promise<Running>) {
+function daemon(start: () => Promise<Node>, reread?: Partial<Reread>) {
   const lines: string[] = [];
+  let hangUp: () => void = () => undefined;
   const never: (signal: StopSignal) => void = () => undefined;
   let signal = never;
   const output = { isTerminal: false, pendingBytes: 0, write: () => undefined };
@@ -36,6 +47,9 @@ function daemon(start: () => Promise<Running>) {
     onStopSignal(listener) {
       signal = listener;
     },
+    onReloadSignal(listener) {
+      hangUp = listener;
+    },
   };
   openLog({
     filter: parseLogFilter("trace"),
@@ -43,8 +57,13 @@ function daemon(start: () => Promise<Running>) {
     colour: false,
     write: (line) => lines.push(line.replace(/^\S+ +/, "").trimEnd()),
   });
-  const code = runNode(context, config(), start);
-  return { lines, code, signal: (name: StopSignal) => signal(name) };
+  const started = async () => ({ reload: async () => undefined, ...(await start()) });
+  const code = runNode(context, config(), started, {
+    read: () => undefined,
+    done: () => undefined,
+    ...reread,
+  });
+  return { lines, code, signal: (name: StopSignal) => signal(name), hangUp: () => hangUp() };
 }
 
 const forever = new Promise<undefined>(() => undefined);
@@ -95,7 +114,7 @@ describe("the daemon", () => {
   });
 
   test("a signal during the start stops the node once it has started", async () => {
-    const { promise, resolve } = Promise.withResolvers<Running>();
+    const { promise, resolve } = Promise.withResolvers<Node>();
     let isStopped = false;
     const { lines, code, signal } = daemon(() => promise);
     signal("SIGINT");
@@ -115,6 +134,56 @@ describe("the daemon", () => {
     signal("SIGTERM");
     expect(await code).toBe(74);
     expect(lines.join("\n")).toContain("ERROR peat_mesh_node: Stop failed code=storage_failed");
+  });
+
+  test("takes its settings anew at SIGHUP, one time after the other, and told of once each", async () => {
+    const { promise, resolve } = Promise.withResolvers<Node>();
+    const stop = async () => undefined;
+    const said: string[] = [];
+    const held = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+    let reloads = 0;
+    const reread = {
+      read: () => {
+        said.push("read");
+        return config();
+      },
+      done: () => said.push("done"),
+    };
+    const { lines, code, signal, hangUp } = daemon(() => promise, reread);
+    // During the start: it is not lost.
+    hangUp();
+    const reload = async (read: () => Config | undefined) => {
+      read();
+      const turn = held[reloads];
+      reloads += 1;
+      await turn?.promise;
+    };
+    resolve({ ended: forever, stop, reload });
+    await waitFor("the first reload", 5_000, () => reloads === 1 || undefined, 1);
+    for (let n = 0; n < 3; n += 1) hangUp();
+    expect([reloads, said]).toEqual([1, ["read"]]);
+    held[0]?.resolve();
+    await waitFor("the second reload", 5_000, () => reloads === 2 || undefined, 1);
+    held[1]?.resolve();
+    await waitFor("the end of it", 5_000, () => said.length === 4 || undefined, 1);
+    signal("SIGTERM");
+    expect(await code).toBe(0);
+    expect([reloads, said]).toEqual([2, ["read", "done", "read", "done"]]);
+    expect(lines.filter((line) => line.endsWith("Settings reloaded"))).toHaveLength(2);
+  });
+
+  test("goes on when settings can't be taken, and whoever waits for them is told why", async () => {
+    const stop = async () => undefined;
+    const told = Promise.withResolvers<unknown>();
+    const fault = new Fault("settings_invalid", "no token can be made");
+    const { code, signal, hangUp } = daemon(
+      async () => ({ ended: forever, stop, reload: () => Promise.reject(fault) }),
+      { done: told.resolve },
+    );
+    hangUp();
+    expect(await told.promise).toBe(fault);
+    signal("SIGTERM");
+    expect(await code).toBe(0);
   });
 });
 

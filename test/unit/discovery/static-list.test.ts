@@ -37,3 +37,25 @@ test("a repeated entry changes nothing", async () => {
 test("an empty list sees nobody", async () => {
   expect(await eventsOf()).toEqual([]);
 });
+
+test("another list tells of who is new, who moved and who is gone, and of nobody else", async () => {
+  const events: PeerEvent[] = [];
+  const source = new StaticList(
+    ["stays@10.0.0.1:1", "moves@10.0.0.2:1", "goes@10.0.0.3:1"].map(parsePeerAddress),
+  );
+  await source.start((event) => events.push(event));
+  events.length = 0;
+  const next = ["new@10.0.0.4:1", "moves@10.0.0.9:1", "stays@10.0.0.1:1"].map(parsePeerAddress);
+  source.replace(next);
+  expect(events).toEqual([
+    { kind: "gone", identity: parsePeerAddress("goes@10.0.0.3:1").identity },
+    { kind: "seen", peer: parsePeerAddress("new@10.0.0.4:1") },
+    { kind: "seen", peer: parsePeerAddress("moves@10.0.0.9:1") },
+  ]);
+  events.length = 0;
+  source.replace(next);
+  expect(events).toEqual([]);
+  await source.close();
+  source.replace([]);
+  expect(events).toEqual([]);
+});

@@ -3,9 +3,7 @@ import { readFileSync } from "node:fs";
 import { createSecureContext } from "node:tls";
 import type { CancelTimer, Clock } from "../base/clock.ts";
 import { Fault, messageOf } from "../base/faults.ts";
-import { getLog } from "../base/log.ts";
-
-const log = getLog("peat_mesh::rpc");
+import type { Log } from "../base/log.ts";
 
 /** Paths of PEM files. */
 export interface TlsFiles {
@@ -49,31 +47,61 @@ export function readTls(files: TlsFiles): TlsTexts {
   return texts;
 }
 
-/** Calls `changed` with new contents of the files; what is not sound yet is told once and waited for. */
-export function watchTls(
-  files: TlsFiles,
-  options: { clock: Clock; now: TlsTexts; changed: (texts: TlsTexts) => void },
-): CancelTimer {
-  let current = options.now;
-  let told = "";
-  let cancel: CancelTimer = () => undefined;
-  const look = () => {
+export interface TlsWatchOptions {
+  readonly files: TlsFiles;
+  readonly clock: Clock;
+  /** Of the listener. */
+  readonly log: Log;
+  readonly now: TlsTexts;
+  readonly changed: (texts: TlsTexts) => void;
+}
+
+/** Tells of new contents of the files; what is not sound yet is told once and waited for. */
+export class TlsWatch {
+  readonly #options: TlsWatchOptions;
+  #current: TlsTexts;
+  #told = "";
+  #cancel: CancelTimer = () => undefined;
+
+  constructor(options: TlsWatchOptions) {
+    this.#options = options;
+    this.#current = options.now;
+    this.#lookLater();
+  }
+
+  /** Looks now, in place of the next time. */
+  look(): void {
+    this.#cancel();
+    this.#lookLater();
+    const { files, log, changed } = this.#options;
+    const texts = this.#read();
+    if (texts === undefined) return;
+    if (texts.cert === this.#current.cert && texts.key === this.#current.key) return;
+    this.#current = texts;
+    changed(texts);
+    log.info("Certificate reloaded", { path: files.cert });
+  }
+
+  end(): void {
+    this.#cancel();
+  }
+
+  #read(): TlsTexts | undefined {
+    const { files, log } = this.#options;
     try {
       const texts = readTls(files);
-      told = "";
-      if (texts.cert !== current.cert || texts.key !== current.key) {
-        current = texts;
-        options.changed(texts);
-        log.info("RPC certificate reloaded", { path: files.cert });
-      }
+      this.#told = "";
+      return texts;
     } catch (error) {
       // The files are mostly exchanged one after the other: the next look finds both.
       const cause = messageOf(error);
-      if (cause !== told) log.warn("RPC certificate not reloaded; the old one stays", { cause });
-      told = cause;
+      if (cause !== this.#told) log.warn("Certificate not reloaded; the old one stays", { cause });
+      this.#told = cause;
+      return undefined;
     }
-    cancel = options.clock.after(LOOK_MS, look);
-  };
-  cancel = options.clock.after(LOOK_MS, look);
-  return () => cancel();
+  }
+
+  #lookLater(): void {
+    this.#cancel = this.#options.clock.after(LOOK_MS, () => this.look());
+  }
 }
