@@ -1,10 +1,11 @@
-// bun run package: deb, rpm, an archive of the executable, the bill of materials and their checksums, in
-// dist/packages/. Equal sources give equal bytes, whoever makes them, when and where.
+// bun run package: deb, rpm, archives, the bill of materials, install.sh and their checksums, in dist/packages/.
+// Equal sources give equal bytes, whoever makes them, when and where.
 import { mkdir, rm, stat } from "node:fs/promises";
 import { basename, join, resolve } from "node:path";
 import { parseArgs } from "node:util";
-import { makeArchive } from "./package/archive.ts";
+import { makeArchive, makeSystemArchive } from "./package/archive.ts";
 import { readSigningKey, writeChecksums } from "./package/checksums.ts";
+import { writeInstaller } from "./package/installer.ts";
 import { type Arch, makePackage } from "./package/nfpm-package.ts";
 import { renderSbom } from "./package/sbom.ts";
 import { packageVersion, stage } from "./package/stage.ts";
@@ -13,14 +14,16 @@ import { distDir, projectDir } from "./support/project.ts";
 
 const USAGE = `usage: bun run package [--arch amd64|arm64|all] [--format FORMAT]... [--sign-key FILE]
 
-Makes dist/packages/: deb, rpm and tar.gz (--format takes some of them), an SBOM and SHA256SUMS.
+Makes dist/packages/: deb, rpm, tar.gz to unpack anywhere, and system, the files that install.sh puts in place where
+there are no packages (--format takes some of them); an SBOM, install.sh and SHA256SUMS.
 Without --arch for all machines that the QUIC addon was published for.
 --addon FILE is the library of the addon where none was published; only with one --arch.
 --compression KIND is nfpm's for deb and rpm, in place of what is best: zstd:fastest for a try.
---sign-key FILE signs SHA256SUMS: an Ed25519 key in PEM (openssl genpkey -algorithm ed25519).`;
+--sign-key FILE signs SHA256SUMS, and install.sh then trusts that key alone: an Ed25519 key in PEM (openssl genpkey
+-algorithm ed25519).`;
 
 const TARGET_OF: Readonly<Record<Arch, TargetName>> = { amd64: "linux-x64", arm64: "linux-arm64" };
-const FORMATS = ["deb", "rpm", "tar.gz"] as const;
+const FORMATS = ["deb", "rpm", "tar.gz", "system"] as const;
 
 /** Time of the last commit, so that nothing depends on when it is made. */
 function sourceTime(): Date {
@@ -44,13 +47,19 @@ async function packagesOf({ arch, addon, formats, folder, compression }: Job): P
   const time = sourceTime();
   const { version, release } = await packageVersion();
   const paths: string[] = [];
-  if (formats.has("deb") || formats.has("rpm")) {
+  if (["deb", "rpm", "system"].some((format) => formats.has(format))) {
     const staged = join(folder, `.stage-${arch}`);
     await stage({ target, addon, folder: staged, version: `${version}-${release}`, time });
     for (const format of ["deb", "rpm"] as const) {
       if (!formats.has(format)) continue;
       const common = { arch, version, release, stage: staged, folder, time, compression };
       paths.push(await makePackage({ format, ...common }));
+    }
+    if (formats.has("system")) {
+      const level = compression === undefined ? {} : { level: 1 };
+      paths.push(
+        await makeSystemArchive({ target, stage: staged, version, folder, time, ...level }),
+      );
     }
     await rm(staged, { recursive: true });
   }
@@ -104,11 +113,14 @@ async function main(): Promise<number> {
     const { compression } = asked;
     paths.push(...(await packagesOf({ arch, addon, formats, folder, compression })));
   }
-  for (const path of [...paths, ...(await writeChecksums(paths, folder, key))]) {
+  if (paths.length === 0) return 1;
+  paths.push(await writeInstaller(folder, key));
+  const checksums = await writeChecksums({ paths, folder, key, time: sourceTime() });
+  for (const path of [...paths, ...checksums]) {
     const megabytes = ((await stat(path)).size / 1e6).toFixed(2);
     console.log(`dist/packages/${basename(path)}  ${megabytes} MB`);
   }
-  return paths.length > 0 ? 0 : 1;
+  return 0;
 }
 
 process.exitCode = await main();

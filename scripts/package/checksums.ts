@@ -1,7 +1,8 @@
-// SHA256SUMS over everything that is published, and its detached signature by a key that is given.
-import { createPrivateKey, createPublicKey, type KeyObject, sign } from "node:crypto";
+// SHA256SUMS over everything that is published, and its detached signatures by a key that is given.
+import { createPrivateKey, type KeyObject } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { basename, join } from "node:path";
+import { publicKeyFile, signatures } from "./signatures.ts";
 
 /** An Ed25519 private key in PEM, as `openssl genpkey -algorithm ed25519` makes one. Throws on any other. */
 export function readSigningKey(path: string): KeyObject {
@@ -12,15 +13,22 @@ export function readSigningKey(path: string): KeyObject {
   return key;
 }
 
+export interface ChecksumOptions {
+  readonly paths: readonly string[];
+  /** Where the files are put. */
+  readonly folder: string;
+  readonly key: KeyObject | undefined;
+  /** What OpenPGP signatures tell as theirs. */
+  readonly time: Date;
+}
+
 /**
- * Writes SHA256SUMS, and with a key SHA256SUMS.sig and the public key peat-sidecar.pub; returns their paths. To verify:
+ * Writes SHA256SUMS, and with a key its signatures (.sig, .sshsig, .asc) and the public key peat-sidecar.pub; returns
+ * their paths. To verify:
  * openssl pkeyutl -verify -rawin -pubin -inkey peat-sidecar.pub -in SHA256SUMS -sigfile SHA256SUMS.sig
  */
-export async function writeChecksums(
-  paths: readonly string[],
-  folder: string,
-  key: KeyObject | undefined,
-): Promise<readonly string[]> {
+export async function writeChecksums(options: ChecksumOptions): Promise<readonly string[]> {
+  const { paths, folder, key, time } = options;
   const lines = await Promise.all(
     paths.map(async (path) => {
       const bytes = await Bun.file(path).bytes();
@@ -32,9 +40,9 @@ export async function writeChecksums(
   const text = lines.sort((a, b) => (a.slice(66) < b.slice(66) ? -1 : 1)).join("");
   await Bun.write(sums, text);
   if (key === undefined) return [sums];
-  const signature = join(folder, "SHA256SUMS.sig");
   const publicKey = join(folder, "peat-sidecar.pub");
-  await Bun.write(signature, sign(null, Buffer.from(text), key));
-  await Bun.write(publicKey, createPublicKey(key).export({ type: "spki", format: "pem" }));
-  return [sums, signature, publicKey];
+  await Bun.write(publicKey, publicKeyFile(key));
+  const signed = Object.entries(signatures(Buffer.from(text), key, time));
+  for (const [ending, bytes] of signed) await Bun.write(`${sums}.${ending}`, bytes);
+  return [sums, ...signed.map(([ending]) => `${sums}.${ending}`), publicKey];
 }

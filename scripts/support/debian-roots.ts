@@ -5,13 +5,18 @@ import { join } from "node:path";
 import { testCacheFolder } from "./test-cache.ts";
 
 /**
- * What each is for: 12 and 13 boot systemd 252 and 257, `rpm` has that package manager too, `bare` has no systemd, 11
- * is too old for the packages.
+ * What each is for: 12 and 13 boot systemd 252 and 257, `rpm` and `dnf` have those package managers too, `openrc` boots
+ * OpenRC and has several shells, `bare` has no systemd, 11 is too old for the packages.
  */
 export const DEBIAN_ROOTS = {
   "debian-12": { suite: "bookworm", packages: ["systemd-sysv", "dbus", "curl"] },
   "debian-13": { suite: "trixie", packages: ["systemd-sysv", "dbus", "curl"] },
   "debian-12-rpm": { suite: "bookworm", packages: ["systemd-sysv", "dbus", "curl", "rpm"] },
+  "debian-12-dnf": { suite: "bookworm", packages: ["systemd-sysv", "dbus", "curl", "dnf", "gpg"] },
+  "debian-12-openrc": {
+    suite: "bookworm",
+    packages: ["openrc", "busybox", "mksh", "curl", "wget", "openssh-client"],
+  },
   "debian-12-bare": { suite: "bookworm", packages: [] },
   "debian-11-bare": { suite: "bullseye", packages: [] },
 } as const satisfies Record<string, { suite: string; packages: readonly string[] }>;

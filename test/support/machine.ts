@@ -117,10 +117,35 @@ export class BareRoot implements Disposable {
   }
 }
 
+/** How a root boots, when it is up, and how it goes down. */
+const INITS = {
+  systemd: {
+    boot: (root: string) => ["--boot", "-D", root],
+    isUp: 'state=$(systemctl is-system-running); [ "$state" = running ] || [ "$state" = degraded ]',
+    // The signal by which systemd is told to power off.
+    stop: (pid: number) => ["kill", "-s", "RTMIN+4", String(pid)],
+  },
+  openrc: {
+    boot: (root: string) => ["-D", root, "/sbin/openrc-init"],
+    isUp: 'test -e /run/openrc/softlevel && test -z "$(ls /run/openrc/starting)" && rc-status -r | grep -q default',
+    stop: (pid: number) => [
+      "nsenter",
+      "-t",
+      String(pid),
+      "-a",
+      "/sbin/openrc-shutdown",
+      "-p",
+      "now",
+    ],
+  },
+} as const;
+
 export interface MachineOptions {
   readonly hostname: string;
   /** Its network; else it has a loopback interface and nothing more. */
   readonly namespace?: Namespace;
+  /** systemd, unless told otherwise. */
+  readonly init?: keyof typeof INITS;
 }
 
 export class Machine implements AsyncDisposable {
@@ -142,10 +167,11 @@ export class Machine implements AsyncDisposable {
       namespace === undefined
         ? "--private-network"
         : `--network-namespace-path=/run/netns/${namespace.name}`;
-    const options = ["--quiet", "--register=no", "--keep-unit", "--boot", network];
+    const options = ["--quiet", "--register=no", "--keep-unit", network];
     const names = [`--hostname=${hostname}`, `--machine=${hostname}-${process.pid}`];
     const rest = ["--link-journal=no", "--resolv-conf=off", "--timezone=off"];
-    const command = [...options, ...names, ...rest, "--console=read-only", "-D", this.root];
+    const boot = this.#kind.boot(this.root);
+    const command = [...options, ...names, ...rest, "--console=read-only", ...boot];
     return Bun.spawn(["systemd-nspawn", ...command], {
       stdin: "ignore",
       stdout: "ignore",
@@ -170,6 +196,10 @@ export class Machine implements AsyncDisposable {
     return this.#layer.root;
   }
 
+  get #kind(): (typeof INITS)["systemd" | "openrc"] {
+    return INITS[this.#options.init ?? "systemd"];
+  }
+
   /** The process of its init, as the host numbers it. */
   #init(): number | undefined {
     const list = outcome(["pgrep", "-P", String(this.#nspawn.pid)])
@@ -186,8 +216,7 @@ export class Machine implements AsyncDisposable {
       () => {
         if (this.#nspawn.exitCode !== null) throw new Error("systemd-nspawn ended");
         if (this.#init() === undefined) return undefined;
-        const state = this.run("systemctl is-system-running").text.trim();
-        return state === "running" || state === "degraded" ? true : undefined;
+        return this.run(this.#kind.isUp).code === 0 || undefined;
       },
       200,
     );
@@ -257,8 +286,7 @@ export class Machine implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     const init = this.#init();
-    // The signal by which systemd is told to power off.
-    if (init !== undefined) outcome(["kill", "-s", "RTMIN+4", String(init)]);
+    if (init !== undefined) outcome(this.#kind.stop(init));
     await this.#ended();
     this.#layer[Symbol.dispose]();
   }
