@@ -69,3 +69,10 @@ export const grpcurl = new GoProgram({
   version: "1.9.4",
   package: "github.com/fullstorydev/grpcurl/cmd/grpcurl",
 });
+
+/** What the makers of Connect test servers with. */
+export const connectconformance = new GoProgram({
+  name: "connectconformance",
+  version: "1.0.7",
+  package: "connectrpc.com/conformance/cmd/connectconformance",
+});

@@ -20,6 +20,7 @@ import type { CancelTimer, Clock } from "../base/clock.ts";
 import { messageOf } from "../base/faults.ts";
 import { getLog } from "../base/log.ts";
 import { HEADER_BYTES_MAX } from "./limits.ts";
+import { discardRest } from "./request-rest.ts";
 
 const log = getLog("peat_mesh::rpc");
 
@@ -175,12 +176,24 @@ export class Connections {
     response.once("close", () => {
       const left = (this.#calls.get(socket) ?? 1) - 1;
       this.#calls.set(socket, left);
-      // Nobody waits for what a client goes on sending after its answer.
-      if (!request.complete || (this.#isClosing && left === 0)) socket.destroy();
-      else if (left === 0 && !socket.destroyed) this.#awaitHead(socket);
+      if (!request.complete) void this.#awaitRest(request, socket);
+      else this.#afterCalls(socket);
     });
     if (this.#isClosing) response.setHeader("connection", "close");
     this.#options.serve(request, response);
+  }
+
+  /** Nobody waits for long for what a client goes on sending after its answer. */
+  async #awaitRest(request: IncomingMessage, socket: Socket): Promise<void> {
+    await discardRest(request, this.#options.clock);
+    if (request.complete) this.#afterCalls(socket);
+    else socket.destroy();
+  }
+
+  #afterCalls(socket: Socket): void {
+    if (this.#calls.get(socket) !== 0 || socket.destroyed) return;
+    if (this.#isClosing) socket.destroy();
+    else this.#awaitHead(socket);
   }
 
   #serveHttp2(request: Http2ServerRequest, response: Http2ServerResponse): void {
@@ -194,6 +207,10 @@ export class Connections {
     }
     watched.open += 1;
     watched.cancelIdle();
+    // Nobody waits for what a client goes on sending after its answer, and it may wait for room to send more.
+    stream.once("finish", () => {
+      if (!stream.readableEnded && !stream.closed) stream.close(constants.NGHTTP2_NO_ERROR);
+    });
     stream.once("close", () => {
       watched.open -= 1;
       if (watched.open === 0) this.#awaitCall(session, watched);

@@ -40,6 +40,15 @@ export function deadlineMs(headers: IncomingHttpHeaders, limits: DeadlineLimits)
   return Math.ceil(Math.min(askedMs(headers) ?? limits.defaultMs, limits.maxMs));
 }
 
+/** The longest that a timer takes; whoever asks for more means no end. */
+const TIMER_MS_MAX = 2 ** 31 - 1;
+
+/** How long a stream goes on: as long as its client asks for, and for ever when it does not ask. */
+export function streamDeadlineMs(headers: IncomingHttpHeaders): number | undefined {
+  const ms = askedMs(headers);
+  return ms === undefined || ms > TIMER_MS_MAX ? undefined : Math.ceil(ms);
+}
+
 /** Writes the deadline into the headers, as the call's own protocol tells it; undefined: none at all. */
 export function setDeadline(headers: IncomingHttpHeaders, ms: number | undefined): void {
   delete headers[CONNECT_HEADER];

@@ -39,9 +39,16 @@ export function toConnectError(error: unknown): ConnectError {
   return new ConnectError("the node failed at this; its log says why", Code.Internal);
 }
 
-async function* explained<T>(messages: AsyncIterable<T>): AsyncIterable<T> {
+function isLate(signal: AbortSignal): boolean {
+  const { reason } = signal;
+  return reason instanceof ConnectError && reason.code === Code.DeadlineExceeded;
+}
+
+async function* explained<T>(messages: AsyncIterable<T>, signal: AbortSignal): AsyncIterable<T> {
   try {
     yield* messages;
+    // A stream that ends because its time is over is not complete.
+    if (isLate(signal)) throw signal.reason;
   } catch (error) {
     throw toConnectError(error);
   }
@@ -63,7 +70,9 @@ export const explain: Interceptor = (next) => async (request) => {
   const { aborted, end } = whenAborted(request.signal);
   try {
     const response = await Promise.race([next(request), aborted]);
-    return response.stream ? { ...response, message: explained(response.message) } : response;
+    return response.stream
+      ? { ...response, message: explained(response.message, request.signal) }
+      : response;
   } catch (error) {
     throw toConnectError(error);
   } finally {

@@ -1,4 +1,5 @@
 // One request: which call it is, who may make it, how long it has; the rest is Connect's.
+import { IncomingMessage } from "node:http";
 import {
   type ContextKey,
   cors,
@@ -16,14 +17,17 @@ import {
 } from "@connectrpc/connect-node";
 import type { Access, HeaderView } from "../access/access.ts";
 import type { Clock } from "../base/clock.ts";
-import { FAULTS, Fault, messageOf } from "../base/faults.ts";
+import { Fault, messageOf } from "../base/faults.ts";
 import { getLog } from "../base/log.ts";
 import type { Request, Response } from "./connections.ts";
-import { type DeadlineLimits, deadlineMs, setDeadline } from "./deadline.ts";
+import { type DeadlineLimits, deadlineMs, setDeadline, streamDeadlineMs } from "./deadline.ts";
 import { explain, toConnectError } from "./errors.ts";
 import { Health } from "./gen/grpc/health/v1/health_pb.ts";
 import { COMPRESS_BYTES_MIN } from "./limits.ts";
+import { refuse, refuseMethod } from "./refusal.ts";
+import { discardRest } from "./request-rest.ts";
 import type { RpcServices } from "./services.ts";
+import { compressionZstd } from "./zstd.ts";
 
 const log = getLog("peat_mesh::rpc");
 
@@ -36,7 +40,7 @@ export interface HandlerOptions {
   readonly clock: Clock;
   readonly deadlines: DeadlineLimits;
   readonly messageBytesMax: number;
-  readonly services: RpcServices;
+  readonly services: Pick<RpcServices, "register">;
 }
 
 /** How long a browser may remember what it was allowed. */
@@ -83,16 +87,6 @@ function pathOf(request: Request): string {
   return (request.url ?? "").split("?", 1)[0] ?? "";
 }
 
-/** An answer that is no call's: as Connect tells errors, which the other protocols read by its status. */
-function refuse(response: Response, fault: Fault, headers: Record<string, string> = {}): void {
-  const { http, connect } = FAULTS[fault.code];
-  // The broker's 408 is for the client's slowness; Connect has one status for every deadline.
-  response.statusCode = connect === "deadline_exceeded" ? 504 : http;
-  response.setHeader("content-type", "application/json");
-  for (const [name, value] of Object.entries(headers)) response.setHeader(name, value);
-  response.end(JSON.stringify({ code: connect, message: fault.message }));
-}
-
 export class RpcHandler {
   readonly #options: HandlerOptions;
   readonly #calls = new Map<string, UniversalHandler>();
@@ -101,7 +95,7 @@ export class RpcHandler {
   constructor(options: HandlerOptions) {
     this.#options = options;
     const router = createConnectRouter({
-      acceptCompression: [compressionGzip],
+      acceptCompression: [compressionGzip, compressionZstd],
       compressMinBytes: COMPRESS_BYTES_MIN,
       readMaxBytes: options.messageBytesMax,
       interceptors: [explain],
@@ -128,7 +122,13 @@ export class RpcHandler {
       // A host or path that makes no URL, or a client that has gone.
       log.debug("RPC request refused", { cause: messageOf(error) });
       if (response.headersSent) response.destroy();
-      else refuse(response, new Fault("invalid_argument", "the request has no valid host or path"));
+      else {
+        refuse(
+          request,
+          response,
+          new Fault("invalid_argument", "the request has no valid host or path"),
+        );
+      }
     }
   }
 
@@ -137,24 +137,26 @@ export class RpcHandler {
     const call = this.#calls.get(path);
     if (call === undefined) {
       const shown = path.slice(0, 200);
-      refuse(response, new Fault("route_not_found", `there is no call ${shown}`));
+      refuse(request, response, new Fault("route_not_found", `there is no call ${shown}`));
       return;
     }
-    if (request.method !== "POST") {
-      const sentence = `${request.method} is not possible on ${path}; use POST`;
-      refuse(response, new Fault("method_not_allowed", sentence), { allow: "POST" });
+    if (!call.allowedMethods.includes(request.method ?? "")) {
+      refuseMethod(response, `${request.method} is not possible on ${path}`, call.allowedMethods);
       return;
     }
     const ms = deadlineMs(request.headers, this.#options.deadlines);
-    // A stream is not ended by it, once its request has been read.
-    setDeadline(request.headers, call.method.methodKind === "unary" ? ms : undefined);
-    this.#limitReading(request, response, ms);
+    const { methodKind } = call.method;
+    setDeadline(request.headers, methodKind === "unary" ? ms : streamDeadlineMs(request.headers));
+    // A client that streams may be sending until its own deadline, which Connect tells it of.
+    const isSending = methodKind === "bidi_streaming" || methodKind === "client_streaming";
+    this.#limitReading(request, response, isSending ? this.#options.deadlines.maxMs : ms);
     const values = createContextValues().set(CALLER, caller);
     const universal = universalRequestFromNodeRequest(request, response, undefined, values);
-    call(universal)
+    // Whoever stops reading early must not end the connection by it: the answer is still to be sent.
+    call({ ...universal, body: request.iterator({ destroyOnReturn: false }) })
       .then((answer) => {
         const { body } = answer;
-        const sent = body === undefined ? answer : { ...answer, body: withoutEmptyChunks(body) };
+        const sent = body === undefined ? answer : { ...answer, body: this.#sent(request, body) };
         return universalResponseToNodeResponse(sent, response);
       })
       .catch((error: unknown) => {
@@ -164,12 +166,21 @@ export class RpcHandler {
       });
   }
 
+  async *#sent(request: Request, body: AsyncIterable<Uint8Array>): AsyncIterable<Uint8Array> {
+    for await (const chunk of withoutEmptyChunks(body)) {
+      // Over HTTP/2 the two directions know nothing of each other.
+      if (request instanceof IncomingMessage) await discardRest(request, this.#options.clock);
+      yield chunk;
+    }
+  }
+
   /** A client that does not send the whole of its request in time is not waited for. */
   #limitReading(request: Request, response: Response, ms: number): void {
     const cancel = this.#options.clock.after(ms, () => {
       if (request.complete) return;
       if (!response.headersSent) {
-        refuse(response, new Fault("request_timeout", "the request was not received in time"));
+        const sentence = "the request was not received in time";
+        refuse(request, response, new Fault("request_timeout", sentence));
       }
       request.destroy();
     });

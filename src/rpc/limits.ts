@@ -12,6 +12,8 @@ export const HEADER_BYTES_MAX = 16 * 1024;
 export const STREAMS_OPEN_MAX = 4_096;
 /** Documents that are read at a time. */
 export const PAGE_DOCUMENTS = 64;
+/** What a client still sends although its call is over is read for so long, so that it comes to its answer. */
+export const DISCARD_MS = 1_000;
 /** Calls under way when the listeners close have so long. */
 export const CLOSE_MS = 300;
 /** Collections that one subscriber may name, and clauses of its query. */

@@ -29,7 +29,7 @@ export interface RpcServerOptions {
   readonly connections: ConnectionLimits;
   /** Largest document of the store: messages may be twice as long, for blanks and escapes. */
   readonly documentBytesMax: number;
-  readonly services: RpcServices;
+  readonly services: Pick<RpcServices, "register">;
 }
 
 interface Listener {

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { deadlineMs, setDeadline } from "../../../src/rpc/deadline.ts";
+import { deadlineMs, setDeadline, streamDeadlineMs } from "../../../src/rpc/deadline.ts";
 
 const LIMITS = { defaultMs: 120_000, maxMs: 300_000 };
 const GRPC = { "content-type": "application/grpc+proto" };
@@ -58,4 +58,14 @@ describe("the deadline of a call", () => {
     setDeadline(grpc, undefined);
     expect(grpc).toEqual(GRPC as typeof grpc);
   });
+});
+
+test("a stream has the time that its client asks for, however long, and no end without", () => {
+  const grpc = { "content-type": "application/grpc" };
+  expect(streamDeadlineMs({})).toBeUndefined();
+  expect(streamDeadlineMs({ "connect-timeout-ms": "9000000" })).toBe(9_000_000);
+  expect(streamDeadlineMs({ "connect-timeout-ms": "soon" })).toBeUndefined();
+  expect(streamDeadlineMs({ ...grpc, "grpc-timeout": "50m" })).toBe(50);
+  // Longer than a timer can be: it would fire at once.
+  expect(streamDeadlineMs({ ...grpc, "grpc-timeout": "99999999H" })).toBeUndefined();
 });
