@@ -5,7 +5,15 @@ import type { Socket } from "node:net";
 import { Code } from "@connectrpc/connect";
 import { waitFor } from "../../scripts/support/waiting.ts";
 import { put } from "../support/memory-store.ts";
-import { Flag, FrameType, frame, headerBlock, RawHttp2, Setting } from "../support/raw-http2.ts";
+import {
+  Flag,
+  FrameType,
+  frame,
+  headerBlock,
+  RawHttp2,
+  Setting,
+  windowUpdate,
+} from "../support/raw-http2.ts";
 import { codeOf, type RpcWorld, startRpc } from "../support/start-rpc.ts";
 
 const LIMIT_MS = 20_000;
@@ -76,12 +84,7 @@ for (const isUnix of [false, true]) {
         LIMIT_MS,
         () => client.of(stream, FrameType.data).length > 0 || undefined,
       );
-      const room = new Uint8Array(4);
-      new DataView(room.buffer).setUint32(0, 1_000_000);
-      client.write(
-        frame(FrameType.windowUpdate, 0, 0, room),
-        frame(FrameType.windowUpdate, 0, stream, room),
-      );
+      client.write(windowUpdate(0, 1_000_000), windowUpdate(stream, 1_000_000));
       await waitFor("the end", LIMIT_MS, () => client.hasEnded(stream) || undefined);
       const text = Buffer.concat(client.of(stream, FrameType.data).map((f) => f.payload));
       expect(JSON.parse(text.toString()).docIds).toHaveLength(300);

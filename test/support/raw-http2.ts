@@ -63,7 +63,7 @@ function text(value: string): Uint8Array {
   return Buffer.concat([new Uint8Array([...length, rest]), bytes]);
 }
 
-export function settings(values: Readonly<Record<number, number>>): Uint8Array {
+function settings(values: Readonly<Record<number, number>>): Uint8Array {
   const entries = Object.entries(values);
   const payload = new Uint8Array(6 * entries.length);
   const view = new DataView(payload.buffer);
@@ -78,11 +78,6 @@ function uint32(value: number): Uint8Array {
   const bytes = new Uint8Array(4);
   new DataView(bytes.buffer).setUint32(0, value);
   return bytes;
-}
-
-/** Error code 8 is CANCEL. */
-export function rstStream(stream: number, code = 8): Uint8Array {
-  return frame(FrameType.rstStream, 0, stream, uint32(code));
 }
 
 export function windowUpdate(stream: number, bytes: number): Uint8Array {
