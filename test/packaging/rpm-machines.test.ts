@@ -1,6 +1,4 @@
 // The rpm installed by a real rpm with its scripts run under a booted systemd: in each of the ways it comes and goes.
-// The machine is a Debian, which has no rpm of its C library: a package without files stands in its rpm database with
-// the version of the library that is really there.
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { appendFileSync } from "node:fs";
 import { join } from "node:path";
@@ -17,7 +15,7 @@ import {
   rootOrReason,
   UNIT,
 } from "../support/packaged-node.ts";
-import { makeSmallPackage } from "../support/small-package.ts";
+import { giveLibrary } from "../support/rpm-library.ts";
 import { tempFolder } from "../support/temp-folder.ts";
 import { makeTestPackages, type TestPackages } from "../support/test-packages.ts";
 
@@ -46,22 +44,11 @@ afterAll(() => {
 const rpm = (machine: { readonly root: string }, how: string, release: 1 | 2) =>
   `rpm ${how} --force-debian ${bring(machine, rpms[release])}`;
 
-/** The command that enters a C library of a version into the rpm database, and what else every such system has. */
-async function library(machine: { readonly root: string }, version: string): Promise<string> {
-  const path = await makeSmallPackage("rpm", standIns.path, {
-    name: "glibc",
-    version,
-    provides: ["libgcc", "/bin/sh", "shadow-utils"],
-  });
-  return `rpm -U --force-debian --oldpackage ${bring(machine, path)}`;
-}
-
 /** Boots a machine whose presets are those of RHEL: what is installed is not enabled. */
 async function boot(): Promise<Machine> {
   const machine = await Machine.boot(base, { hostname: "host-a" });
   try {
-    const version = /([\d.]+)$/.exec(machine.read("ldd --version | head -1"))?.[1] ?? "";
-    machine.read(await library(machine, version));
+    await giveLibrary(machine, standIns.path);
     machine.read(
       "mkdir -p /etc/systemd/system-preset && echo 'disable *' >/etc/systemd/system-preset/99-default.preset",
     );
@@ -207,13 +194,13 @@ test.skipIf(missing !== undefined)(
     };
     expect(refusal(rpm(root, "-i", 1))).toContain("glibc >= 2.34 is needed");
     // RHEL 8.
-    must(await library(root, "2.28"));
+    await giveLibrary(root, standIns.path, "2.28");
     const old = refusal(rpm(root, "-i", 1));
     expect(old).toContain("glibc >= 2.34 is needed");
     expect(old).not.toContain("shadow-utils");
     expect(has(root.root, "usr/bin/peat-sidecar")).toBe(false);
 
-    must(await library(root, "2.36"));
+    await giveLibrary(root, standIns.path);
     const before = root.files();
     must(rpm(root, "-i", 1));
     expect(must("getent passwd peat-sidecar")).toContain("nologin");
