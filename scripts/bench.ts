@@ -11,6 +11,7 @@ import { loadAverage, machine } from "./bench/processes.ts";
 import { benchQueries } from "./bench/queries.ts";
 import { Report } from "./bench/report.ts";
 import { benchRest } from "./bench/rest.ts";
+import { benchRpc } from "./bench/rpc.ts";
 import { benchStart, EMPTY_START, FULL_START } from "./bench/start.ts";
 import { benchVisible } from "./bench/visible.ts";
 import { benchWrites, writeDocuments } from "./bench/writes.ts";
@@ -19,10 +20,10 @@ import { findAddon, hostTarget } from "./support/build-targets.ts";
 import { ensureExecutable, meshNodePath } from "./support/executable.ts";
 import { Formation } from "./support/formation.ts";
 
-const USAGE = `usage: bun run bench [--quick] [--only writes,full,queries,repo,encryption,wire,peers,documents]
+const USAGE = `usage: bun run bench [--quick] [--only writes,full,queries,rpc,repo,encryption,wire,peers,documents]
 
 --quick  one round of everything, with fewer documents: a look, not a result
---only   some parts of: latencies and writes, compaction, a full store, queries, automerge-repo; bare Automerge is always there.
+--only   some parts of: latencies and writes, compaction, a full store, queries, RPC, automerge-repo; bare Automerge is always there.
          By name only: what encryption on disk costs, bytes on the wire per change, curves over the number of peers and of documents`;
 
 const NODES = 3;
@@ -53,7 +54,7 @@ async function main(): Promise<number> {
   const { values } = parseArgs({
     options: {
       quick: { type: "boolean", default: false },
-      only: { type: "string", default: "writes,compaction,full,queries,repo" },
+      only: { type: "string", default: "writes,compaction,full,queries,rpc,repo" },
       help: { type: "boolean", short: "h", default: false },
     },
   });
@@ -105,6 +106,7 @@ async function main(): Promise<number> {
     await benchReconnect(formation, plan, emptyBytes, report);
   }
   if (parts.has("queries")) await benchQueries(plan, report);
+  if (parts.has("rpc")) await benchRpc(plan, report);
   if (parts.has("wire")) await benchWire(plan, report);
   if (parts.has("peers")) await benchPeers(plan, report);
   if (parts.has("documents")) await benchDocuments(plan, documentCounts(plan), report);

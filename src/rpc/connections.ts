@@ -19,7 +19,7 @@ import type { Socket } from "node:net";
 import type { CancelTimer, Clock } from "../base/clock.ts";
 import { messageOf } from "../base/faults.ts";
 import { getLog } from "../base/log.ts";
-import { HEADER_BYTES_MAX } from "./limits.ts";
+import { HEADER_BYTES_MAX, REFUSED_STREAMS_MAX } from "./limits.ts";
 import { discardRest } from "./request-rest.ts";
 
 const log = getLog("peat_mesh::rpc");
@@ -85,7 +85,12 @@ export class Connections {
     this.#http1.keepAliveTimeout = 0;
     this.#http1.on("clientError", (_error, socket) => socket.destroy());
     this.#http2 = createHttp2(
-      { settings: { maxConcurrentStreams: options.limits.streamsMax } },
+      {
+        settings: { maxConcurrentStreams: options.limits.streamsMax },
+        // A client may open many calls before it hears how many it may have: what is too much is refused, and may be
+        // called again. Bun would rather end the connection at the hundredth, with all that is under way on it.
+        maxSessionRejectedStreams: REFUSED_STREAMS_MAX,
+      },
       (request, response) => this.#serveHttp2(request, response),
     );
     this.#http2.on("sessionError", (error) => {

@@ -4,6 +4,7 @@ import { existsSync } from "node:fs";
 import { connect as connectHttp2 } from "node:http2";
 import type { Socket } from "node:net";
 import { Code } from "@connectrpc/connect";
+import { callHeaders, RawHttp2 } from "../../scripts/support/raw-http2.ts";
 import { waitFor } from "../../scripts/support/waiting.ts";
 import { Fault } from "../../src/base/faults.ts";
 import { openMemoryStore, put } from "../support/memory-store.ts";
@@ -187,6 +188,40 @@ test("calls beyond what a connection may have open are refused, and it goes on",
   session.destroy();
   store.close();
 });
+
+test("of two thousand calls at once by a client that heeds no limit, all that is too much is refused, unheard", async () => {
+  const { store, release, waiting } = heldStore();
+  await using world = await startRpc({ store });
+  const address = world.address();
+  if (address.kind !== "tcp") throw new Error("no port");
+  const client = await RawHttp2.connect(address.port, { isHeedless: true });
+  const head = callHeaders("PutDocument", "application/json");
+  const put = (docId: string) => {
+    const body = Buffer.from(JSON.stringify({ collection: "n", docId, jsonData: "{}" }));
+    return new Promise<boolean>((resolve) => {
+      const done = (isGood: boolean) => {
+        if (!isGood) refused += 1;
+        resolve(isGood);
+      };
+      client.call(head, body, { done });
+    });
+  };
+  const asked = 2000;
+  let refused = 0;
+  const calls = Array.from({ length: asked }, (_, n) => put(String(n)));
+  await waitFor("refusals", LIMIT_MS, () => refused > 0 || undefined);
+  expect(waiting()).toBe(128);
+  release();
+  const answered = (await Promise.all(calls)).filter((isGood) => isGood).length;
+  console.log(`${answered} of ${asked} were answered`);
+  expect(answered).toBeGreaterThanOrEqual(128);
+  // What was refused was not done, and the connection serves on.
+  expect(store.count("n")).toBe(answered);
+  expect(client.isClosed).toBe(false);
+  expect(await put("after")).toBe(true);
+  client.close();
+  store.close();
+}, 30_000);
 
 test("a stop lets calls under way end, and refuses new ones", async () => {
   const { store, release, waiting } = heldStore();
