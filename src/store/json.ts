@@ -160,11 +160,28 @@ function printObject(object: JsonObject, depthMax: number): string {
   return `${text}}`;
 }
 
+/** As their canonical texts are. Costs what the smaller of the two does, however large the other is. */
 export function equalJson(a: JsonValue | undefined, b: JsonValue | undefined): boolean {
   if (a === b) return true;
-  if (a === undefined || b === undefined) return false;
-  if (typeof a !== "object" || typeof b !== "object") return false;
-  return printJson(a, Number.POSITIVE_INFINITY) === printJson(b, Number.POSITIVE_INFINITY);
+  if (a instanceof JsonFloat) return b instanceof JsonFloat && Object.is(a.value, b.value);
+  if (Array.isArray(a)) {
+    if (!Array.isArray(b) || a.length !== b.length) return false;
+    return a.every((item: JsonValue, index) => equalJson(item, b[index]));
+  }
+  return isObject(a) && isObject(b) && equalObjects(a, b);
+}
+
+function equalObjects(a: JsonObject, b: JsonObject): boolean {
+  let count = 0;
+  for (const key in a) {
+    if (!Object.hasOwn(b, key) || !equalJson(a[key], b[key])) return false;
+    count += 1;
+  }
+  for (const _key in b) {
+    count -= 1;
+    if (count < 0) return false;
+  }
+  return true;
 }
 
 /**

@@ -7,7 +7,7 @@ import type { Clock } from "../base/clock.ts";
 import { Fault } from "../base/faults.ts";
 import type { Damage } from "./damage.ts";
 import type { Database } from "./database.ts";
-import { type DocumentKey, documentKey } from "./document-key.ts";
+import { type DocumentKey, parseDocumentKey } from "./document-key.ts";
 import {
   boundBy,
   compareSortKeys,
@@ -57,8 +57,10 @@ interface Found {
 /** What is read in one turn of the loop: some milliseconds' work. Less for queries that ask much of each document. */
 const TURN = { rows: 512, bytes: 1024 ** 2 } as const;
 const CLAUSES_PER_TURN = 8;
-/** Searches under way; each is some thousand places in an order, or a page. */
-const SEARCHES_MAX = 64;
+/** Searches under way, and what each of them may hold: a page, or places in an order. */
+const SEARCHES_MAX = 32;
+const PAGE_BYTES_MAX = 4 * 1024 ** 2;
+const ORDERED_MAX = 1000;
 
 export interface SearchParts {
   readonly database: Database;
@@ -125,14 +127,14 @@ class Search {
   }
 
   async byId(): Promise<SearchPage> {
-    const { collection, after, limit, bytesMax } = this.#request;
+    const { collection, after, limit } = this.#request;
     const documents: StoredDocument[] = [];
     let bytes = 0;
     for await (const stretch of this.#stretches(`${collection}:${after?.id ?? ""}`)) {
       for (const { document } of this.#foundIn(stretch, this.#condition)) {
         bytes += document.json.length;
         const last = documents.at(-1);
-        if (last !== undefined && (documents.length === limit || bytes > bytesMax)) {
+        if (last !== undefined && (documents.length === limit || bytes > this.#bytesMax)) {
           return { documents, next: { values: [], id: last.id } };
         }
         documents.push(document);
@@ -142,7 +144,8 @@ class Search {
   }
 
   async byOrder(): Promise<SearchPage> {
-    const { collection, order, after, limit } = this.#request;
+    const { collection, order, after } = this.#request;
+    const limit = Math.min(this.#request.limit, ORDERED_MAX);
     const first = new FirstPlaces(limit + 1, order);
     for await (const stretch of this.#stretches(`${collection}:`)) {
       const condition = this.#orderedCondition(first.bound);
@@ -150,25 +153,35 @@ class Search {
         if (after === undefined || compareSortKeys(key, after, order) > 0) first.add(key);
       }
     }
-    return this.#read(first.keys());
+    return this.#read(first.keys(), limit);
   }
 
   /** Documents by what they are now: one that has changed since it was found has its new place among them. */
-  async #read(keys: readonly SortKey[]): Promise<SearchPage> {
-    const { collection, order, limit, bytesMax } = this.#request;
+  async #read(keys: readonly SortKey[], limit: number): Promise<SearchPage> {
+    const { collection, order } = this.#request;
     const found: Found[] = [];
     let bytes = 0;
+    let turnCost = 0;
     let next: SortKey | undefined;
     for (const [index, key] of keys.slice(0, limit).entries()) {
-      if (index % TURN.rows === TURN.rows - 1) await this.#turn();
-      const now = this.#get(documentKey(collection, key.id));
-      bytes += now?.document.json.length ?? 0;
-      if (found.length > 0 && bytes > bytesMax) break;
+      if (turnCost > TURN.bytes) {
+        await this.#turn();
+        turnCost = 0;
+      }
+      const now = this.#get(parseDocumentKey(`${collection}:${key.id}`));
+      const length = now?.document.json.length ?? 0;
+      bytes += length;
+      turnCost += length + TURN.bytes / TURN.rows;
+      if (found.length > 0 && bytes > this.#bytesMax) break;
       if (now !== undefined) found.push(now);
       next = index + 1 < keys.length ? key : undefined;
     }
     found.sort((a, b) => compareSortKeys(a.key, b.key, order));
     return { documents: found.map(({ document }) => document), next };
+  }
+
+  get #bytesMax(): number {
+    return Math.min(this.#request.bytesMax, PAGE_BYTES_MAX);
   }
 
   /** Pieces of the collection from a key on, each in a turn of its own. */

@@ -48,7 +48,7 @@ test("SQL, JavaScript and a naive reading say the same of any document and query
   // Neither answer is so rare that the rest says little.
   expect(held).toBeGreaterThan(500);
   expect(held).toBeLessThan(4500);
-});
+}, 60_000);
 
 test("places in an order are those of a naive reading, and what SQL leaves out is behind the bound", () => {
   fc.assert(
@@ -68,7 +68,7 @@ test("places in an order are those of a naive reading, and what SQL leaves out i
     }),
     { numRuns: 5000 },
   );
-});
+}, 60_000);
 
 test("a piece of a collection is found by its keys, whatever is asked of its documents", () => {
   const file = new Database(":memory:");
@@ -88,4 +88,4 @@ test("a piece of a collection is found by its keys, whatever is asked of its doc
     }),
     { numRuns: 50 },
   );
-});
+}, 60_000);
