@@ -19,7 +19,7 @@ import type { Socket } from "node:net";
 import type { CancelTimer, Clock } from "../base/clock.ts";
 import { messageOf } from "../base/faults.ts";
 import { getLog } from "../base/log.ts";
-import { HEADER_BYTES_MAX, REFUSED_STREAMS_MAX } from "./limits.ts";
+import { CONNECTION_MEGABYTES_MAX, HEADER_BYTES_MAX, REFUSED_STREAMS_MAX } from "./limits.ts";
 import { discardRest } from "./request-rest.ts";
 
 const log = getLog("peat_mesh::rpc");
@@ -59,6 +59,8 @@ function isHttp2(bytes: Buffer): boolean | undefined {
 
 /** What is watched of one HTTP/2 connection. */
 interface WatchedSession {
+  readonly socket: Socket;
+  isGivenUp: boolean;
   open: number;
   cancelIdle: CancelTimer;
   cancelPing: CancelTimer;
@@ -90,6 +92,7 @@ export class Connections {
         // A client may open many calls before it hears how many it may have: what is too much is refused, and may be
         // called again. Bun would rather end the connection at the hundredth, with all that is under way on it.
         maxSessionRejectedStreams: REFUSED_STREAMS_MAX,
+        maxSessionMemory: CONNECTION_MEGABYTES_MAX,
       },
       (request, response) => this.#serveHttp2(request, response),
     );
@@ -217,14 +220,26 @@ export class Connections {
       if (!stream.readableEnded && !stream.closed) stream.close(constants.NGHTTP2_NO_ERROR);
     });
     stream.once("close", () => {
+      if (stream.rstCode === constants.NGHTTP2_ENHANCE_YOUR_CALM) this.#giveUp(session, watched);
       watched.open -= 1;
       if (watched.open === 0) this.#awaitCall(session, watched);
     });
     this.#options.serve(request, response);
   }
 
+  /** Too much waits for this client: streams have been dropped, and Bun does not tell it which. */
+  #giveUp(session: ServerHttp2Session, watched: WatchedSession): void {
+    if (watched.isGivenUp || session.destroyed) return;
+    watched.isGivenUp = true;
+    log.info("RPC connection closed: its client reads too little of what it asked for");
+    session.goaway(constants.NGHTTP2_ENHANCE_YOUR_CALM);
+    this.#options.clock.soon(() => watched.socket.destroySoon());
+  }
+
   #watch(session: ServerHttp2Session, socket: Socket): void {
     const watched: WatchedSession = {
+      socket,
+      isGivenUp: false,
       open: 0,
       cancelIdle: () => undefined,
       cancelPing: () => undefined,

@@ -4,6 +4,8 @@
 export const CONNECTIONS_MAX = 1_024;
 /** Calls in a row that one HTTP/2 connection may open beyond what it may have open; then it is closed. */
 export const REFUSED_STREAMS_MAX = 10_000;
+/** What waits for the client of one HTTP/2 connection, in MB: a connection with more is closed. */
+export const CONNECTION_MEGABYTES_MAX = 64;
 /** Longest request message, unless larger documents are allowed: what the older sidecar took. */
 export const MESSAGE_BYTES_MIN = 4 * 1024 ** 2;
 /** Responses from this size on are compressed for clients that accept it. */

@@ -80,6 +80,11 @@ function uint32(value: number): Uint8Array {
   return bytes;
 }
 
+/** Error code 8 is CANCEL. */
+export function rstStream(stream: number, code = 8): Uint8Array {
+  return frame(FrameType.rstStream, 0, stream, uint32(code));
+}
+
 export function windowUpdate(stream: number, bytes: number): Uint8Array {
   return frame(FrameType.windowUpdate, 0, stream, uint32(bytes));
 }
@@ -104,6 +109,17 @@ export class RawHttp2 implements Disposable {
 
   get isClosed(): boolean {
     return this.socket.destroyed;
+  }
+
+  /** Resolves once the other side has answered the preface; before, it may not be sent anything in pieces. */
+  async greeted(): Promise<void> {
+    const isAck = (f: Frame) => f.type === FrameType.settings && (f.flags & Flag.ack) !== 0;
+    await waitFor("the answer to SETTINGS", LIMIT_MS, () => this.frames.some(isAck) || undefined);
+  }
+
+  /** The error codes of the GOAWAY frames that came. */
+  get goAwayCodes(): number[] {
+    return this.of(0, FrameType.goAway).map(({ payload }) => payload[7] ?? 0);
   }
 
   /** The number of a stream that nobody has used. */
@@ -139,6 +155,7 @@ export class RawHttp2 implements Disposable {
     );
   }
 
+  /** Resolves at the end of the connection. */
   async closed(): Promise<void> {
     await waitFor("the connection's end", LIMIT_MS, () => this.isClosed || undefined);
   }
