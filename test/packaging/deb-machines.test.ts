@@ -178,19 +178,48 @@ for (const release of ["debian-12", "debian-13"] as const) {
     );
 
     test(
-      "a purge leaves the files that were there before, and nothing else",
+      "each step of its life leaves the files that it should, a purge those that were there before",
       async () => {
         await using machine = await Machine.boot(base, { hostname: "host-a" });
         const before = machine.files();
         machine.read(install(machine, 1));
         machine.read("peat-sidecar setup");
         machine.read(put("a", '{"n":1}'));
-        const between = machine.files();
-        expect(between.filter((line) => line.includes("peat"))).toContainEqual(
-          expect.stringMatching(/^var\/lib\/peat-sidecar\/automerge\/peat\.db f 600 \d+ \d+$/),
-        );
+        // Files of the database come and go while it is open.
+        const lasting = () => machine.files().filter((line) => !/peat\.db-(?:wal|shm) /.test(line));
+        const installed = lasting();
+        const data = /^var\/lib\/peat-sidecar\/automerge\/peat\.db f 600 \d+ \d+$/;
+        expect(installed).toContainEqual(expect.stringMatching(data));
+        for (const [step, command] of [
+          ["an upgrade", install(machine, 2)],
+          ["a downgrade", install(machine, 1)],
+          ["a reinstallation", `${install(machine, 1)} --reinstall`],
+        ] as const) {
+          const pid = machine.property("MainPID");
+          machine.read(command);
+          expect([step, machine.property("ActiveState"), lasting()]).toEqual([
+            step,
+            "active",
+            installed,
+          ]);
+          expect(machine.property("MainPID")).not.toBe(pid);
+          expect(machine.read(get("a"))).toContain('"n":1');
+        }
+        machine.read("apt-get remove -y -q peat-sidecar");
+        const removed = lasting();
+        const left = removed.filter((line) => !before.includes(line));
+        // With the links of an enabled service that is masked until it is installed again.
+        const kept =
+          /^(?:var\/(?:lib|cache)\/(?:private\/)?peat-sidecar|etc\/(?:credstore|peat-sidecar|default\/peat-sidecar|systemd\/system\/(?:multi-user\.target\.wants\/)?peat-sidecar\.service))/;
+        expect(left.filter((line) => !kept.test(line))).toEqual([]);
+        expect(left).toContainEqual(expect.stringMatching(data));
+        machine.read(install(machine, 2));
+        expect(machine.property("ActiveState")).toBe("active");
         machine.read("apt-get purge -y -q peat-sidecar");
         expect(machine.files()).toEqual(before);
+        console.log(
+          `${release}: files before ${before.length}, installed ${installed.length}, removed ${removed.length}, purged ${before.length}`,
+        );
         expect(machine.run("ls -d /run/peat-sidecar /run/peat-sidecar.sock").text).not.toContain(
           "/run/peat-sidecar\n",
         );

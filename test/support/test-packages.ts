@@ -11,7 +11,8 @@ export interface TestPackages extends Disposable {
   readonly stage: string;
   /** Path of a deb; release 2 is the newer one. */
   deb(release: 1 | 2): string;
-  make(format: Format, release: string, compression: string): Promise<string>;
+  /** Compressed as what is published, unless told otherwise. */
+  make(format: Format, release: string, compression?: string): Promise<string>;
 }
 
 /** For this machine, which is an amd64. Throws when the addon is missing. */
@@ -23,7 +24,7 @@ export async function makeTestPackages(): Promise<TestPackages> {
   const { version } = await packageVersion();
   const staged = folder.file("stage");
   await stage({ target: "linux-x64", addon, folder: staged, version: `${version}-1`, time });
-  const make = (format: Format, release: string, compression: string) =>
+  const make = (format: Format, release: string, compression?: string) =>
     makePackage({
       format,
       arch: "amd64",
