@@ -105,6 +105,7 @@ const NATIVE: readonly NativeMessage[] = [
   { type: "ping", nonce: 1 },
   { type: "pong", nonce: 2 },
   { type: "memory", metAt: 1_800_000_000_000, forgottenAt: 1 },
+  { type: "resumed" },
   { type: "orphans", entries: [{ key: "a:1", hash: hash(4) }] },
 ];
 

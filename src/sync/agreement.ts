@@ -6,6 +6,8 @@ import type { CatchUp } from "./catch-up.ts";
 
 /** How long after a change, and how often while anything goes on changing, sums are compared. */
 const COMPARE_MS = 3_500;
+/** Each step of a comparison takes one; the next comparison does not begin between them. */
+const COMPARE_ROUND_TRIPS = 2;
 /** Only one side asks at a time, as a rule: the answers of both would send everything twice. */
 const ACCEPTOR_EXTRA_MS = 1_000;
 /** A catch-up puts that off as long as it moves, and at most this long. */
@@ -21,8 +23,12 @@ export interface AgreementContext {
   readonly clock: Clock;
   readonly catchUp: CatchUp;
   readonly isDialer: boolean;
-  /** Whether another link brings or takes what a comparison would find. */
-  readonly isOvertaken: () => boolean;
+  readonly road: {
+    /** Another link brings or takes what a comparison would find. */
+    readonly isOvertaken: boolean;
+    /** How long an answer takes now. */
+    readonly roundTripMs: number;
+  };
   /** Calls back once the peer has had all that we sent by now, and we its answers. */
   readonly afterAnswers: (then: () => void) => void;
 }
@@ -37,8 +43,12 @@ export class Agreement {
   #isPutOff = false;
   #lastSentAt = 0;
   #isAsking = false;
+  /** Our sums are on their way, or their answer. */
+  #isAwaited = false;
   /** Before the first comparison nothing of one can be on its way: what moves are new changes, which may never end. */
   #hasCompared = false;
+  /** The comparison under way was begun though much moved: it goes on though much does. */
+  #isInSpite = false;
   /** When a comparison was last answered: two that are busy would else decline each other for ever. */
   #answeredAt: number;
 
@@ -48,6 +58,13 @@ export class Agreement {
     this.#answeredAt = this.#comparedAt;
   }
 
+  /** Both ends send on what they were to send on the link before this one: what that one knew still holds. */
+  resume(before: Agreement): void {
+    this.#hasCompared = before.#hasCompared;
+    this.#answeredAt = before.#answeredAt;
+    this.#isPutOff = this.#context.isDialer;
+  }
+
   /** Both sides had equal sums when they last compared, and nothing has changed here since. */
   get holds(): boolean {
     return this.#revision === this.#context.store.revision;
@@ -55,21 +72,23 @@ export class Agreement {
 
   /** Our sum and the peer's are equal now. */
   reached(): void {
-    this.#hasCompared = true;
-    this.#answeredAt = this.#context.clock.monotonic();
+    this.#answered();
     this.#revision = this.#context.store.revision;
     this.#comparedAt = this.#context.clock.monotonic();
     this.#context.catchUp.done(this);
   }
 
   /** Whether to compare now; if another peer has to be caught up with first, it is due as soon as that is. */
-  mayCompare(theirs?: number): boolean {
+  mayCompare(isBusy: boolean, theirs?: number): boolean {
     const { store, clock, catchUp } = this.#context;
     // Who has agreed before lacks little. Of any other nobody knows: equal counts may be of other documents.
     const known = this.#revision === undefined ? undefined : (theirs ?? 0);
     const may = catchUp.mayCompare(this, store.sum(ROOT).count, known);
     this.#isPutOff = !may;
-    if (may) this.#comparedAt = clock.monotonic();
+    if (may) {
+      this.#comparedAt = clock.monotonic();
+      this.#isInSpite = isBusy;
+    }
     return may;
   }
 
@@ -79,9 +98,17 @@ export class Agreement {
       this.#isPutOff = true;
       return false;
     }
-    const may = this.mayCompare(theirs);
+    const may = this.mayCompare(isBusy, theirs);
     this.#hasCompared ||= may;
     return may;
+  }
+
+  /** Whether to take the next step of a comparison; if others have begun to move since it began, what is on its way there would be listed. */
+  get mayGoOn(): boolean {
+    if (!this.#context.road.isOvertaken || this.#isInSpite) return true;
+    // The first one of all is tried again soon, in spite of what moves.
+    this.#isPutOff = this.#hasCompared;
+    return false;
   }
 
   /** Since the peer last sent or acknowledged something. */
@@ -92,12 +119,24 @@ export class Agreement {
   /** Much is always under way between two that are busy; now and then they compare all the same. */
   get #isOverdue(): boolean {
     const sinceMs = this.#context.clock.monotonic() - this.#answeredAt;
-    if (this.#context.isOvertaken()) return sinceMs >= COMPARE_OVERTAKEN_MS;
+    if (this.#context.road.isOvertaken) return sinceMs >= COMPARE_OVERTAKEN_MS;
     return this.quietMs >= COMPARE_BUSY_MS || sinceMs >= COMPARE_LATEST_MS;
+  }
+
+  /** Our sums have been sent. */
+  asked(): void {
+    this.#isAwaited = true;
+  }
+
+  #answered(): void {
+    this.#isAwaited = false;
+    this.#hasCompared = true;
+    this.#answeredAt = this.#context.clock.monotonic();
   }
 
   /** The peer compares with somebody else at the moment, and will ask us when that is over. */
   declined(): void {
+    this.#isAwaited = false;
     this.#context.catchUp.done(this);
   }
 
@@ -119,8 +158,7 @@ export class Agreement {
 
   /** The peer has answered our sums, or asked about its own. */
   compared(): void {
-    this.#hasCompared = true;
-    this.#answeredAt = this.#context.clock.monotonic();
+    this.#answered();
     this.advanced();
   }
 
@@ -131,19 +169,22 @@ export class Agreement {
 
   /** Called now and then: lets others catch up once this peer has fallen silent, and says when to compare. */
   isDue(isMoving: boolean): boolean {
-    const { clock, isDialer } = this.#context;
+    const { clock, isDialer, road } = this.#context;
     const isBusy = isMoving && this.#hasCompared;
     const now = clock.monotonic();
     if (!isMoving && this.quietMs >= SILENT_MS) this.#askWhetherAll(now);
+    if (this.#isAwaited && now - this.#comparedAt < COMPARE_BUSY_MS) return false;
     if (this.#isPutOff && !isBusy) return true;
     if (this.holds) {
       this.#changedAt = undefined;
       return false;
     }
     this.#changedAt ??= now;
-    const sinceMs = now - Math.max(this.#comparedAt, this.#changedAt);
-    if (isBusy) return this.#isOverdue && now - this.#comparedAt >= COMPARE_BUSY_MS;
-    return sinceMs >= COMPARE_MS + (isDialer ? 0 : ACCEPTOR_EXTRA_MS);
+    if (isMoving && now - this.#comparedAt < COMPARE_BUSY_MS) return false;
+    if (isBusy) return this.#isOverdue;
+    const sinceMs = now - Math.max(this.#comparedAt, this.#changedAt, this.#answeredAt);
+    const quietMs = Math.max(COMPARE_MS, COMPARE_ROUND_TRIPS * road.roundTripMs);
+    return sinceMs >= quietMs + (isDialer ? 0 : ACCEPTOR_EXTRA_MS);
   }
 
   /** No time tells a slow link from a peer that has sent all. */

@@ -10,6 +10,8 @@ import type { Window } from "./window.ts";
 /** A path with such a round trip is a slow one; asked so often. */
 const SLOW_MS = 150;
 const LOOK_MS = 100;
+/** So is one on which a frame waits so long for its acknowledgement; a busy peer may take a while to commit. */
+const UNANSWERED_MS = 300;
 /** With so much on its way, or so many documents waiting, one more would be late. */
 const LADEN_BYTES = 2 * 1024;
 const LADEN_DOCUMENTS = 8;
@@ -35,7 +37,7 @@ export class Carrier implements RelayPeer {
   readonly name: NodeName;
   /** As it last told. */
   neighbours: ReadonlySet<string> = new Set();
-  readonly #context: CarrierContext;
+  #context: CarrierContext;
   #isSlow = false;
   #lookedAt = Number.NEGATIVE_INFINITY;
 
@@ -44,9 +46,21 @@ export class Carrier implements RelayPeer {
     this.name = context.name;
   }
 
+  /** Another link to the same peer takes the place of this one. */
+  moveTo(context: CarrierContext): void {
+    this.#context = context;
+    this.#lookedAt = Number.NEGATIVE_INFINITY;
+  }
+
   /** How a change goes by this link, now that its turn has come. */
   readonly carriage = (key: DocumentKey, hash: string): Carriage =>
     this.#context.relays.carriage(this, key, hash);
+
+  /** How long an answer takes now, with what queues before it. */
+  get roundTripMs(): number {
+    const { link, window } = this.#context;
+    return Math.max(link.path().rttMs ?? 0, window().lastLagMs);
+  }
 
   /** Another slow link moves. */
   get isOvertaken(): boolean {
@@ -64,7 +78,9 @@ export class Carrier implements RelayPeer {
     const now = clock.monotonic();
     if (now - this.#lookedAt >= LOOK_MS) {
       this.#lookedAt = now;
-      this.#isSlow = (link.path().rttMs ?? 0) >= SLOW_MS;
+      // The transport learns of a path that has become long from its answers, and so too late for what is sent until then.
+      const unansweredMs = now - this.#context.window().oldestSentAt;
+      this.#isSlow = (link.path().rttMs ?? 0) >= SLOW_MS || unansweredMs >= UNANSWERED_MS;
     }
     return this.#isSlow && isAllCompared();
   }
@@ -86,8 +102,11 @@ export class Carrier implements RelayPeer {
     // for that. Not at once: while many change, it would find those that are on their way, and list them.
     const isLong = due.length > NAMED_MAX || this.isSlow;
     if (!isLong || !this.#context.isAllCompared()) return due;
-    // Their carrier has not brought them: nobody else would. On a full link it may only be behind.
-    return this.isLaden ? [] : due.filter(({ by }) => by !== undefined);
+    return [];
+  }
+
+  hasAllSentBy(at: number): boolean {
+    return this.#context.window().oldestSentAt > at;
   }
 
   /** The peer has all that we have: whatever was held back for it has reached it. */

@@ -3,6 +3,8 @@ import type { Clock } from "../base/clock.ts";
 
 /** A peer that sends nothing for so long is no longer waited for. */
 const PATIENCE_MS = 10_000;
+/** However much it sends: then the others are compared with as well. */
+const LONGEST_MS = 600_000;
 /** A peer that has so many documents more than we is one to catch up with. */
 const FAR_BEHIND = 200;
 
@@ -10,6 +12,7 @@ export class CatchUp {
   readonly #clock: Clock;
   #from: object | undefined;
   #at = 0;
+  #since = 0;
 
   constructor(clock: Clock) {
     this.#clock = clock;
@@ -40,7 +43,8 @@ export class CatchUp {
   }
 
   get #isLate(): boolean {
-    return this.#clock.monotonic() - this.#at >= PATIENCE_MS;
+    const now = this.#clock.monotonic();
+    return now - this.#at >= PATIENCE_MS || now - this.#since >= LONGEST_MS;
   }
 
   /** The peer goes on sending. */
@@ -54,7 +58,8 @@ export class CatchUp {
   }
 
   #hold(peer: object): void {
-    this.#from = peer;
     this.#at = this.#clock.monotonic();
+    if (this.#from !== peer) this.#since = this.#at;
+    this.#from = peer;
   }
 }

@@ -68,6 +68,7 @@ export class Comparison {
       reply([{ type: "agreed", horizon, ...ours }]);
       return;
     }
+    if (root === undefined && !agreement.mayGoOn) return;
     if (root === undefined) agreement.compared();
     else outbox.forgetBulk();
     const { replies, isAgreed, isPartial } = answerSums(store, outbox, message);
@@ -78,6 +79,7 @@ export class Comparison {
 
   #leaves(store: ComparedStore, message: Message<"leaves">): void {
     const { outbox, agreement, claim, reply } = this.#context;
+    if (!agreement.mayGoOn) return;
     agreement.compared();
     reply(answerLeaves(store, outbox, message, claim));
   }

@@ -289,7 +289,9 @@ export class Coordinator {
     this.#admitted += 1;
     const shared = { catchUp: this.#catchUp, claims: this.#claims, relays: this.#relays };
     const onDoubt = (silent: Session) => this.#dialBeside(silent);
-    const session = new Session(member, { store, clock, onAgreed, ...shared, onDoubt, onBug });
+    const isSame = replaced?.member.hello.start === member.hello.start;
+    const context = { store, clock, onAgreed, ...shared, onDoubt, onBug };
+    const session = new Session(member, context, isSame ? replaced?.legacy : undefined);
     this.#sessions.set(session.name, session);
     this.#relays.add(session.carrier);
     void session.ended.then((end) => this.#finish(session, end));
@@ -305,9 +307,11 @@ export class Coordinator {
   }
 
   #finish(session: Session, end: LinkEnd): void {
-    this.#relays.delete(session.carrier);
-    for (const other of this.#sessions.values()) other.carrier.otherEnded(session.carrier);
-    if (this.#sessions.get(session.name) !== session) return;
+    const current = this.#sessions.get(session.name);
+    // A link that took its place goes on with what it carried.
+    const goesOn = current !== session && current?.carrier === session.carrier;
+    if (!goesOn) this.#relays.end(session.carrier);
+    if (current !== session) return;
     this.#sessions.delete(session.name);
     this.#traffic.add(session.statistics);
     const reason = end.reason === "" ? `closed by ${end.by}` : end.reason;

@@ -1,6 +1,7 @@
 // What goes to one peer, frame by frame: answers first, then states as far as the window allows.
 import { type Clock, sleep } from "../base/clock.ts";
 import type { ByteStream } from "../net/link.ts";
+import type { DocumentKey } from "../store/document-key.ts";
 import { encodeNative, encodeNativePacked, type NativeMessage } from "../wire/native.ts";
 import type { Outbox, OutboxItem } from "./outbox.ts";
 import type { SessionStatistics } from "./statistics.ts";
@@ -141,7 +142,7 @@ export class FrameWriter {
     const bytes = this.#bytesOf(message);
     statistics.sentFrames += 1;
     statistics.sentDocuments += item.kind === "states" ? item.entries.length : 0;
-    this.window.sent(serial, bytes.length, statesBytesOf(item));
+    this.window.sent(serial, bytes.length, statesBytesOf(item), keysOf(item));
     return bytes;
   }
 }
@@ -149,6 +150,11 @@ export class FrameWriter {
 function statesOf(serial: number, item: Extract<OutboxItem, { kind: "states" }>): NativeMessage {
   const { more, isEntrusted, entries } = item;
   return { type: "states", serial, more, isEntrusted, entries };
+}
+
+function keysOf(item: OutboxItem): DocumentKey[] {
+  if (item.kind === "chunk") return [item.part.key];
+  return item.entries.map(({ key }) => key as DocumentKey);
 }
 
 function statesBytesOf(item: OutboxItem): number {

@@ -8,7 +8,8 @@ import { type DocumentKey, splitKey } from "../store/document-key.ts";
 import type { Committed, Store } from "../store/store.ts";
 import { bucketsBelow, DEPTH, type Prefix } from "../store/sums.ts";
 import { STATE_BYTES_MAX, STATES_BYTES_TARGET, type StateEntry } from "../wire/native.ts";
-import { CARRIED_MS, type Carriage, type DueChange, type RelayPeer } from "./relays.ts";
+import { HeldChanges } from "./held-changes.ts";
+import type { Carriage, DueChange, RelayPeer } from "./relays.ts";
 
 const log = getLog("peat_mesh::storage::automerge_sync");
 
@@ -22,14 +23,6 @@ interface Waiting {
   readonly heads: readonly string[] | undefined;
   /** The peer has asked for it. */
   readonly isAsked: boolean;
-}
-
-/** A change that the peer probably gets from another one. */
-interface Held {
-  readonly hash: string;
-  readonly due: number;
-  /** Whose link carries it; undefined: its author's. */
-  readonly by: RelayPeer | undefined;
 }
 
 /** Part of a state that is too large for one frame. */
@@ -72,18 +65,14 @@ const LARGE_FOUND_MAX = 8;
 const OLDEST_EVERY = 4;
 const ENTRIES_PER_FRAME = 4096;
 const STUCK_MAX = 1000;
-/** How long a change is held back for a peer that its author is connected to. */
-const HOLD_MS = 1000;
-
 export class Outbox {
   readonly #store: Store;
-  readonly #clock: Clock;
   readonly #classes = Array.from(
     { length: PRIORITY_CLASSES },
     () => new Map<DocumentKey, Waiting>(),
   );
   readonly #carriage: (key: DocumentKey, hash: string) => Carriage;
-  readonly #held = new Map<DocumentKey, Held>();
+  readonly #held: HeldChanges;
   readonly #large: Large[] = [];
   readonly #stuck = new Map<DocumentKey, string>();
   #bulkKeys: DocumentKey[] = [];
@@ -102,7 +91,7 @@ export class Outbox {
     carriage: (key: DocumentKey, hash: string) => Carriage = () => ({ kind: "alone" }),
   ) {
     this.#store = store;
-    this.#clock = clock;
+    this.#held = new HeldChanges(clock);
     this.#carriage = carriage;
   }
 
@@ -179,31 +168,32 @@ export class Outbox {
     // An earlier change of it waits already: one state serves both.
     if (this.#waiting(key) !== undefined) this.push(change);
     else if (this.#held.size >= WAITING_MAX) this.#isForgetful = true;
-    else this.#hold(key, { hash, due: this.#clock.monotonic() + HOLD_MS, by: undefined });
-  }
-
-  /** In order of time: what is due later is found later. */
-  #hold(key: DocumentKey, held: Held): void {
-    this.#held.delete(key);
-    this.#held.set(key, held);
+    else this.#held.hold(key, hash);
   }
 
   /** The link that carried them is over: held changes are sent after all. */
   carrierEnded(peer: RelayPeer): void {
-    for (const [key, { by }] of this.#held) if (by === peer) this.release(key);
+    for (const key of this.#held.carriedBy(peer)) this.release(key);
   }
 
   /** Sends what waits for another link to carry it. */
   release(key: DocumentKey): void {
-    const held = this.#held.get(key);
-    if (held?.by === undefined) return;
-    this.#held.delete(key);
-    this.#put(key, { order: this.#nextOrder(), hash: held.hash, ...NOTHING_KNOWN });
+    const hash = this.#held.take(key);
+    if (hash !== undefined) this.#put(key, { order: this.#nextOrder(), hash, ...NOTHING_KNOWN });
+  }
+
+  /** The link is another one: what was not acknowledged is sent anew, and so is what was sent in part. */
+  resume(unacknowledged: readonly DocumentKey[]): void {
+    for (const large of this.#large) large.sending = undefined;
+    for (const key of unacknowledged) {
+      const order = this.#waiting(key)?.order ?? this.#nextOrder();
+      this.#put(key, { order, hash: "", ...NOTHING_KNOWN });
+    }
   }
 
   /** The peer is known to have this state now. */
   has(key: DocumentKey, hash: string): void {
-    if (this.#held.get(key)?.hash === hash) this.#held.delete(key);
+    this.#held.has(key, hash);
     if (this.#waiting(key)?.hash === hash) this.#drop(key);
   }
 
@@ -217,14 +207,7 @@ export class Outbox {
 
   /** Held changes whose time has come. */
   takeDue(): DueChange[] {
-    const now = this.#clock.monotonic();
-    const due: DueChange[] = [];
-    for (const [key, { hash, due: at, by }] of this.#held) {
-      if (at > now) continue;
-      this.#held.delete(key);
-      due.push({ key, hash, by });
-    }
-    return due;
+    return this.#held.takeDue();
   }
 
   /** The next frame's worth, of some `bytesMax` bytes, or undefined when nothing waits. */
@@ -321,7 +304,7 @@ export class Outbox {
     const carriage = this.#carriage(key, hash);
     if (carriage.kind === "entrusted") this.#isEntrusting = true;
     if (carriage.kind !== "held" || this.#held.size >= WAITING_MAX) return false;
-    this.#hold(key, { hash, due: this.#clock.monotonic() + CARRIED_MS, by: carriage.by });
+    this.#held.hold(key, hash, carriage.by);
     return true;
   }
 

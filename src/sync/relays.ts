@@ -22,6 +22,8 @@ export interface RelayPeer {
   readonly isLaden: boolean;
   /** It is sent something at the moment, or sends. */
   readonly isMoving: boolean;
+  /** Whether it has acknowledged all that was sent to it until then. */
+  hasAllSentBy(at: number): boolean;
   /** What is held back for it because of another link is sent. */
   release(key: DocumentKey): void;
   /** What is held back for it because of that one is sent. */
@@ -67,8 +69,10 @@ export class Relays {
     this.#peers.add(peer);
   }
 
-  delete(peer: RelayPeer): void {
+  /** Its link is over: what it was to pass on is sent by the others after all. */
+  end(peer: RelayPeer): void {
     this.#peers.delete(peer);
+    for (const other of this.#peers) other.otherEnded(peer);
   }
 
   /** Asked when a change's turn on the link of `peer` has come. */

@@ -1,20 +1,17 @@
 // One peer of the native dialect: reads frames, joins what comes, sends what the peer lacks.
-import type { Clock } from "../base/clock.ts";
 import { Fault } from "../base/faults.ts";
 import { getLog } from "../base/log.ts";
 import type { NodeName } from "../identity/peer.ts";
 import type { Link, LinkEnd } from "../net/link.ts";
 import { CLOSE, type Member } from "../net/membership.ts";
 import type { DocumentKey } from "../store/document-key.ts";
-import type { Committed, Store } from "../store/store.ts";
+import type { Committed } from "../store/store.ts";
 import type { NativeMessage } from "../wire/native.ts";
 import { FEATURE_PACKED } from "../wire/packed.ts";
 import { Acquaintance } from "./acquaintance.ts";
 import { Agreement } from "./agreement.ts";
 import { Assemblies } from "./assembly.ts";
-import { Carrier } from "./carrier.ts";
-import type { CatchUp } from "./catch-up.ts";
-import type { Claims } from "./claims.ts";
+import { Carrier, type CarrierContext } from "./carrier.ts";
 import { Comparison } from "./comparison.ts";
 import { readFrames } from "./frame-reader.ts";
 import { FrameWriter } from "./frame-writer.ts";
@@ -24,9 +21,10 @@ import { Nap } from "./nap.ts";
 import { Outbox } from "./outbox.ts";
 import { Probes } from "./probe.ts";
 import { type Claim, compareMessages, rootSums } from "./reconcile.ts";
-import type { Relays } from "./relays.ts";
 import { RuleDifferences, rulesOf } from "./rule-differences.ts";
+import type { SessionContext } from "./session-context.ts";
 import { newStatistics, type SessionStatistics } from "./statistics.ts";
+import { type Legacy, Succession } from "./succession.ts";
 
 const log = getLog("peat_mesh::storage::automerge_sync");
 
@@ -34,21 +32,6 @@ const PEER_FAULTS: readonly string[] = ["wire_invalid", "invalid_argument"];
 const STREAM_END_MS = 1_000;
 /** How long more is waited for, after a peer has said that more follows. */
 const RECEIVING_MS = 5_000;
-
-export interface SessionContext {
-  readonly store: Store;
-  readonly clock: Clock;
-  /** Called whenever both sides have found their sums equal. */
-  readonly onAgreed: (session: Session) => void;
-  /** Shared by all sessions of the node. */
-  readonly catchUp: CatchUp;
-  readonly claims: Claims;
-  readonly relays: Relays;
-  /** Called when the path to the peer seems dead. */
-  readonly onDoubt: (session: Session) => void;
-  /** Something that can't happen has: the process has to end. */
-  readonly onBug: (error: unknown) => void;
-}
 
 export class Session {
   readonly member: Member;
@@ -58,8 +41,6 @@ export class Session {
   readonly carrier: Carrier;
   /** Resolves when the link is down and nothing of the session goes on. */
   readonly ended: Promise<LinkEnd>;
-  readonly #store: Store;
-  readonly #clock: Clock;
   readonly #context: SessionContext;
   readonly #outbox: Outbox;
   readonly #writer: FrameWriter;
@@ -75,25 +56,18 @@ export class Session {
   readonly #nap: Nap;
   readonly #liveness: Liveness;
   #taken: Promise<void> = Promise.resolve();
+  readonly #succession: Succession;
 
-  constructor(member: Member, context: SessionContext) {
+  constructor(member: Member, context: SessionContext, legacy?: Legacy) {
     this.member = member;
     this.name = member.name;
-    this.#store = context.store;
-    this.#clock = context.clock;
     this.#context = context;
-    this.carrier = new Carrier({
-      name: this.name,
-      relays: context.relays,
-      clock: context.clock,
-      link: member.link,
-      outbox: () => this.#outbox,
-      window: () => this.#writer.window,
-      wake: () => this.#writer.wake(),
-      isAllCompared: () => this.#rules.isAllCompared,
-      isReceiving: () => this.isCatchingUp || this.#intake.isBusy,
-    });
-    this.#outbox = new Outbox(context.store, context.clock, this.carrier.carriage);
+    this.#succession = new Succession(legacy);
+    this.carrier = legacy?.carrier ?? new Carrier(this.#road);
+    this.carrier.moveTo(this.#road);
+    this.#outbox =
+      legacy?.outbox ?? new Outbox(context.store, context.clock, this.carrier.carriage);
+    this.#outbox.resume(legacy?.unacknowledged ?? []);
     this.#acquaintance = new Acquaintance(context.store, this.name);
     this.#rules = new RuleDifferences(context.store, {
       peerName: this.name,
@@ -133,8 +107,7 @@ export class Session {
     const { store, clock, catchUp } = context;
     const isDialer = member.link.direction === "outgoing";
     const afterAnswers = (then: () => void) => this.#probes.after(this.#ping, then);
-    const isOvertaken = () => this.carrier.isOvertaken;
-    const about = { store, clock, catchUp, isDialer, isOvertaken, afterAnswers };
+    const about = { store, clock, catchUp, isDialer, road: this.carrier, afterAnswers };
     this.#agreement = new Agreement(about);
     this.#comparison = new Comparison({
       store: () => this.#rules.compared,
@@ -151,6 +124,21 @@ export class Session {
       },
     });
     this.ended = this.#run();
+  }
+
+  get #road(): CarrierContext {
+    const { relays, clock } = this.#context;
+    return {
+      name: this.name,
+      relays,
+      clock,
+      link: this.link,
+      outbox: () => this.#outbox,
+      window: () => this.#writer.window,
+      wake: () => this.#writer.wake(),
+      isAllCompared: () => this.#rules.isAllCompared,
+      isReceiving: () => this.isCatchingUp || this.#intake.isBusy,
+    };
   }
 
   get link() {
@@ -206,7 +194,14 @@ export class Session {
   reconcile(): void {
     const { compared } = this.#rules;
     if (compared === undefined) return;
-    if (this.#agreement.mayCompare()) this.#writer.send(rootSums(compared));
+    if (!this.#agreement.mayCompare(this.carrier.isBusy)) return;
+    this.#writer.send(rootSums(compared));
+    this.#agreement.asked();
+  }
+
+  /** One side asks. */
+  #beginComparing(): void {
+    if (this.link.direction === "outgoing") this.reconcile();
   }
 
   readonly #ping = (nonce: number): void => this.#writer.send({ type: "ping", nonce });
@@ -233,8 +228,9 @@ export class Session {
   }
 
   async #run(): Promise<LinkEnd> {
+    if (this.#succession.goesOn) this.#writer.send({ type: "resumed" });
     this.#introduce();
-    if (this.link.direction === "outgoing") this.reconcile();
+    if (!this.#succession.goesOn) this.#beginComparing();
     const loops = [this.#readFrames(), this.#writeFrames(), this.#keepTime()];
     const end = await this.link.ended;
     this.#abort.abort();
@@ -246,14 +242,14 @@ export class Session {
   #introduce(): void {
     this.#writer.send({ type: "memory", ...this.#acquaintance.introduce() });
     if (this.#rules.compared !== undefined) return;
-    this.#writer.send({ type: "rules", entries: rulesOf(this.#store.policies) });
+    this.#writer.send({ type: "rules", entries: rulesOf(this.#context.store.policies) });
   }
 
   async #readFrames(): Promise<void> {
     try {
       await readFrames({
         stream: this.member.stream,
-        clock: this.#clock,
+        clock: this.#context.clock,
         statistics: this.statistics,
         signal: this.#abort.signal,
         heard: () => this.#liveness.heard(),
@@ -291,7 +287,7 @@ export class Session {
 
   /** The stream is over; the link mostly is too, and says why in a moment. */
   #streamEnded(): void {
-    this.#clock.after(STREAM_END_MS, () => this.close(CLOSE.normal));
+    this.#context.clock.after(STREAM_END_MS, () => this.close(CLOSE.normal));
   }
 
   #receive(message: NativeMessage): void {
@@ -330,14 +326,25 @@ export class Session {
         return;
       case "memory":
         this.#acquaintance.introduced(message);
+        if (this.#succession.introduced(this.#agreement).beginsAnew) this.#beginComparing();
+        return;
+      case "resumed":
+        this.#succession.resumed();
         return;
       case "orphans":
         this.#acquaintance.orphaned(message.entries);
         return;
       case "rules":
         this.#rules.told(message.entries);
-        if (this.link.direction === "outgoing") this.reconcile();
+        this.#beginComparing();
     }
+  }
+
+  /** For the session whose link takes the place of this one's. */
+  get legacy(): Legacy {
+    const { unacknowledged } = this.#writer.window;
+    const outbox = this.#outbox;
+    return { outbox, carrier: this.carrier, agreement: this.#agreement, unacknowledged };
   }
 
   readonly #claim: Claim = (key, isKnown) => {
@@ -369,11 +376,7 @@ export class Session {
   }
 
   async #writeFrames(): Promise<void> {
-    try {
-      await this.#writer.run();
-    } catch (error) {
-      this.#failed(error);
-    }
+    await this.#writer.run().catch((error: unknown) => this.#failed(error));
   }
 
   /** Tells held changes whose time has come, and compares sums while anything is unsettled. */
@@ -383,7 +386,7 @@ export class Session {
       const isQuiet = this.isAgreed && !this.#outbox.hasHeld && !this.#liveness.isInDoubt;
       await this.#nap.take(isQuiet);
       if (this.#abort.signal.aborted) break;
-      if (this.isAgreed) this.#acquaintance.agreed(this.#clock.now());
+      if (this.isAgreed) this.#acquaintance.agreed(this.#context.clock.now());
       if (this.#acquaintance.isOutdated) this.#introduce();
       const named = this.carrier.toName(this.#outbox.takeDue());
       this.#reply(compareMessages(named.map(({ key, hash }) => ({ key, hash, heads: [] }))));

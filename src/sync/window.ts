@@ -1,6 +1,7 @@
 // How many bytes may be on their way to one peer, unacknowledged: as many as its link carries without a queue. What
 // is urgent waits behind no more than them, on a link of a few kilobytes a second too.
 import type { Clock } from "../base/clock.ts";
+import type { DocumentKey } from "../store/document-key.ts";
 import { STATES_BYTES_TARGET } from "../wire/native.ts";
 
 const BYTES_MIN = 8 * 1024;
@@ -20,6 +21,7 @@ interface Sent {
   readonly serial: number;
   readonly bytes: number;
   readonly at: number;
+  readonly keys: readonly DocumentKey[];
 }
 
 export class Window {
@@ -52,6 +54,11 @@ export class Window {
     return this.#sent.length;
   }
 
+  /** When the oldest frame that is not acknowledged was sent; infinity: all are. */
+  get oldestSentAt(): number {
+    return this.#sent[0]?.at ?? Number.POSITIVE_INFINITY;
+  }
+
   /** Ms since the last frame was sent. */
   get sinceLastMs(): number {
     const last = this.#sent.at(-1);
@@ -72,10 +79,20 @@ export class Window {
     return this.#serial;
   }
 
+  /** Documents that are on their way, or parts of them. */
+  get unacknowledged(): DocumentKey[] {
+    return this.#sent.flatMap(({ keys }) => keys);
+  }
+
   /** `statesBytes`: what the frame of `bytes` holds, before it was packed. */
-  sent(serial: number, bytes: number, statesBytes = bytes): void {
+  sent(
+    serial: number,
+    bytes: number,
+    statesBytes = bytes,
+    keys: readonly DocumentKey[] = [],
+  ): void {
     this.#packing += (Math.max(1, statesBytes / bytes) - this.#packing) / 4;
-    this.#sent.push({ serial, bytes, at: this.#clock.monotonic() });
+    this.#sent.push({ serial, bytes, at: this.#clock.monotonic(), keys });
     this.#inFlight += bytes;
   }
 

@@ -16,6 +16,7 @@
 //   0x2c memory      u64 metAt || u64 forgottenAt: ms; see store/deletion-memory.ts
 //   0x2d orphans     u16 n || n x (key || hash[16]): yours that I neither have nor remember as deleted
 //   0x2e rules       u16 n || n x (collection || rules): texts, see store/collection-policies.ts
+//   0x2f resumed     nothing: what I was to send you on the link before this one I send on this one
 //
 //   key, name = u16 length || UTF-8.  flags bit 0: more of a catch-up follows; bit 1: pass them on at once.
 //   Frames of other types are skipped: later versions may add some.
@@ -111,7 +112,8 @@ export type NativeMessage =
   | { readonly type: "ping" | "pong"; readonly nonce: number }
   | { readonly type: "memory"; readonly metAt: number; readonly forgottenAt: number }
   | { readonly type: "orphans"; readonly entries: readonly LeafEntry[] }
-  | { readonly type: "rules"; readonly entries: readonly RuleEntry[] };
+  | { readonly type: "rules"; readonly entries: readonly RuleEntry[] }
+  | { readonly type: "resumed" };
 
 const TYPES = {
   states: 0x21,
@@ -127,6 +129,7 @@ const TYPES = {
   memory: 0x2c,
   orphans: 0x2d,
   rules: 0x2e,
+  resumed: 0x2f,
 } as const satisfies Record<NativeMessage["type"], number>;
 
 export function encodeNative(message: NativeMessage): Uint8Array {
@@ -201,6 +204,8 @@ function writePayload(writer: ByteWriter, message: NativeMessage): void {
     case "rules":
       writer.u16(message.entries.length);
       for (const { collection, rules } of message.entries) writer.text16(collection).text16(rules);
+      return;
+    case "resumed":
   }
 }
 
@@ -322,6 +327,7 @@ const READERS: Record<number, (reader: ByteReader) => NativeMessage> = {
       rules: r.text16(),
     })),
   }),
+  [TYPES.resumed]: () => ({ type: "resumed" }),
 };
 
 /** Cuts a list into messages that stay well below the frame limit. */

@@ -28,3 +28,16 @@ test("a catch-up is over when its peer has no more, and none begins with one tha
   catchUp.mayCompare(peer, 9_900, 10_000);
   expect(catchUp.isRunning).toBe(false);
 });
+
+test("a peer that always says that more follows keeps nobody else waiting for ever", async () => {
+  const clock = new VirtualClock();
+  const catchUp = new CatchUp(clock);
+  const [endless, other] = [{}, {}];
+  catchUp.mayCompare(endless, 0, 10_000);
+  for (let second = 0; second < 1_200; second += 6) {
+    await clock.advance(6_000);
+    catchUp.progress(endless);
+  }
+  expect(catchUp.isRunning).toBe(false);
+  expect(catchUp.mayCompare(other, 0, 10_000)).toBe(true);
+});

@@ -14,6 +14,7 @@ const OTHER: RelayPeer = {
   isLaden: true,
   isMoving: true,
   release: () => undefined,
+  hasAllSentBy: () => true,
   otherEnded: () => undefined,
 };
 
@@ -47,6 +48,19 @@ test("what another link carries is left out of the frame, and due after its time
   expect(it.outbox.takeDue()).toEqual([]);
   await it.clock.advance(1);
   expect(it.outbox.takeDue().map((held) => String(held.key))).toEqual(["tracks:1"]);
+});
+
+test("it is not due while its carrier is behind", async () => {
+  let acknowledgedUntil = 0;
+  const by = { ...OTHER, hasAllSentBy: (at: number) => acknowledgedUntil >= at };
+  using it = await world({ kind: "held", by });
+  await it.clock.advance(10);
+  it.push();
+  it.taken();
+  await it.clock.advance(3 * CARRIED_MS);
+  expect(it.outbox.takeDue()).toEqual([]);
+  acknowledgedUntil = it.clock.monotonic();
+  expect(it.outbox.takeDue()).toHaveLength(1);
 });
 
 test("when that link ends it waits again, and when any other does, not", async () => {

@@ -20,7 +20,11 @@ function world() {
   const relays = new Relays(clock);
   const peer = (name: string): RelayPeer & Road => {
     const neighbours = new Set(["a", "b", "c"].filter((other) => other !== name));
-    const nothing = { release: () => undefined, otherEnded: () => undefined };
+    const nothing = {
+      hasAllSentBy: () => true,
+      release: () => undefined,
+      otherEnded: () => undefined,
+    };
     return { name, neighbours, isSlow: true, isLaden: true, isMoving: false, ...nothing };
   };
   const [a, b, c] = [peer("a"), peer("b"), peer("c")];
@@ -81,7 +85,7 @@ test("a peer that nobody waits behind is entrusted with nothing", () => {
 test("the end of the link that carries it, and time, end the holding back", async () => {
   const { clock, relays, a, b, c, kindFor } = world();
   kindFor(a);
-  relays.delete(a);
+  relays.end(a);
   expect(kindFor(b)).toBe("entrusted");
   expect(kindFor(c)).toBe("held");
   await clock.advance(CARRIED_MS + 1);

@@ -58,6 +58,7 @@ const samples: readonly NativeMessage[] = [
   { type: "memory", metAt: 1_800_000_000_000, forgottenAt: 0 },
   { type: "orphans", entries: [{ key: "a:b", hash }] },
   { type: "rules", entries: [{ collection: "tracks", rules: "LatestOnly tombstone:60 ttl:none" }] },
+  { type: "resumed" },
 ];
 
 /** Payload of a message, and how a payload of its type is decoded. */
@@ -126,6 +127,7 @@ const messages: fc.Arbitrary<NativeMessage> = fc.oneof(
     type: is("rules"),
     entries: listOf(fc.record({ collection: text, rules: text })),
   }),
+  fc.record({ type: is("resumed") }),
   fc.record({ type: is("orphans"), entries: listOf(fc.record({ key: text, hash: hex(16) })) }),
 );
 
@@ -172,7 +174,7 @@ describe("every message", () => {
       return frame.type;
     });
     expect(types).toEqual([
-      0x21, 0x22, 0x23, 0x24, 0x25, 0x26, 0x27, 0x28, 0x29, 0x2a, 0x2c, 0x2d, 0x2e,
+      0x21, 0x22, 0x23, 0x24, 0x25, 0x26, 0x27, 0x28, 0x29, 0x2a, 0x2c, 0x2d, 0x2e, 0x2f,
     ]);
   });
 });
@@ -202,7 +204,7 @@ test("bytes after the end of a message are refused, but for a chunk", () => {
 });
 
 test("a frame of a type from later versions is skipped, whatever it holds", () => {
-  for (const type of [0x00, 0x1f, 0x2f, 0xff]) {
+  for (const type of [0x00, 0x1f, 0x30, 0xff]) {
     expect(decodeNative({ key: "", type, payload: Uint8Array.of(1, 2, 3) })).toBeUndefined();
   }
 });
