@@ -228,7 +228,11 @@ fetch() {
             --connect-timeout 30 --speed-limit 100 --speed-time 60 --retry 2 \
             --output "$fetched" "$base_url/$1" </dev/null || die "can't fetch $base_url/$1"
     elif has wget; then
-        wget -q -T 60 -O "$fetched" "$base_url/$1" </dev/null || die "can't fetch $base_url/$1"
+        # That of busybox knows no limits, or falls over them.
+        limits=''
+        case "$(wget --version 2>/dev/null || true)" in 'GNU Wget'*) limits='-t 2 -T 60' ;; esac
+        # shellcheck disable=SC2086  # Several words, or none.
+        wget -q $limits -O "$fetched" "$base_url/$1" </dev/null || die "can't fetch $base_url/$1"
     else
         die "needs curl or wget, or a folder with the files (--from DIR)"
     fi
@@ -334,7 +338,8 @@ deb_version() {
 }
 
 rpm_version() {
-    rpm -q --qf '%{VERSION}-%{RELEASE}' peat-sidecar 2>/dev/null || true
+    # It also says on standard output that there is none.
+    if rpm -q peat-sidecar >/dev/null 2>&1; then rpm -q --qf '%{VERSION}-%{RELEASE}' peat-sidecar; fi
 }
 
 # What is there, or nothing.
@@ -392,17 +397,17 @@ install_rpm() {
     has rpm || die "this system has no rpm"
     [ ! -e /run/ostree-booted ] ||
         die "this system is an image: add $file to it by rpm-ostree install, or take --format plain where /usr can be written"
-    if [ "$(rpm_version)" = "$version" ]; then
-        # The files of the same version again.
-        act rpm --upgrade --replacepkgs "$workshop/$file"
-    elif has dnf; then
-        act dnf -y -q install "$workshop/$file"
+    # The same version again: its files were damaged.
+    verb=install
+    [ "$here" != "$version" ] || verb=reinstall
+    if has dnf; then
+        act dnf -y -q "$verb" "$workshop/$file"
     elif has yum; then
-        act yum -y -q install "$workshop/$file"
+        act yum -y -q "$verb" "$workshop/$file"
     elif has zypper; then
-        act zypper --non-interactive --quiet install --allow-unsigned-rpm "$workshop/$file"
+        act zypper --non-interactive --quiet install --force --allow-unsigned-rpm "$workshop/$file"
     else
-        act rpm --upgrade --oldpackage "$workshop/$file"
+        act rpm --upgrade --replacepkgs --oldpackage "$workshop/$file"
     fi
     # Presets usually leave a new service disabled; who runs this wants it.
     if [ "$service" = yes ] && [ "$is_new" = yes ] && [ "$init" != none ]; then
@@ -472,6 +477,8 @@ make_folder() {
 make_user() {
     if grep -q '^peat-sidecar:' /etc/passwd && grep -q '^peat-sidecar:' /etc/group; then
         return
+    elif has systemd-sysusers; then
+        act systemd-sysusers "$tree/usr/lib/sysusers.d/peat-sidecar.conf"
     elif has useradd; then
         shell=/usr/sbin/nologin
         [ -x "$shell" ] || shell=/sbin/nologin

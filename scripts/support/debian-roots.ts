@@ -12,7 +12,10 @@ export const DEBIAN_ROOTS = {
   "debian-12": { suite: "bookworm", packages: ["systemd-sysv", "dbus", "curl"] },
   "debian-13": { suite: "trixie", packages: ["systemd-sysv", "dbus", "curl"] },
   "debian-12-rpm": { suite: "bookworm", packages: ["systemd-sysv", "dbus", "curl", "rpm"] },
-  "debian-12-dnf": { suite: "bookworm", packages: ["systemd-sysv", "dbus", "curl", "dnf", "gpg"] },
+  "debian-12-dnf": {
+    suite: "bookworm",
+    packages: ["systemd-sysv", "dbus", "curl", "rpm", "dnf", "gpg"],
+  },
   "debian-12-openrc": {
     suite: "bookworm",
     packages: ["openrc", "busybox", "mksh", "curl", "wget", "openssh-client"],
