@@ -164,22 +164,24 @@ async function open(config: Config, scope: Scope, notifier?: Notifier): Promise<
     });
     scope.defer("service manager", () => manager.stopping());
   }
-  return reloader({ discovery, listeners: [broker, rpc], manager });
+  return reloader({ discovery, listeners: [broker, rpc], manager, runtimeDir: config.runtimeDir });
 }
 
 interface Reloadable {
   readonly discovery: Discovery;
   readonly listeners: readonly (Broker | RpcServer | undefined)[];
   readonly manager: ServiceManager | undefined;
+  /** Of the start, where the file of the token is. */
+  readonly runtimeDir: string;
 }
 
-function reloader({ discovery, listeners, manager }: Reloadable): Reload {
+function reloader({ discovery, listeners, manager, runtimeDir }: Reloadable): Reload {
   return async (read) => {
     const take = async () => {
       const config = read();
       if (config === undefined) return;
       await discovery.setStaticPeers(config);
-      const token = apiTokenOf(config);
+      const token = apiTokenOf({ apiToken: config.apiToken, runtimeDir });
       for (const listener of listeners) {
         listener?.replaceToken(token);
         listener?.reloadCertificate();
@@ -268,7 +270,7 @@ async function openAgentWatcher(config: Config, store: Store) {
   });
 }
 
-function apiTokenOf({ apiToken, runtimeDir }: Config) {
+function apiTokenOf({ apiToken, runtimeDir }: Pick<Config, "apiToken" | "runtimeDir">) {
   return {
     token: apiToken ?? loadOrMakeApiToken(runtimeDir),
     isTokenConfigured: apiToken !== undefined,

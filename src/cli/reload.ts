@@ -28,13 +28,22 @@ function tell(pid: number): void {
   }
 }
 
+function isAlive(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch {
+    // Gone, or another user's by now.
+    return false;
+  }
+}
+
 /** What the node says. It checks the settings: systemd gives the credentials to nobody else. */
 async function answer(pid: number, runtimeDir: string): Promise<readonly string[]> {
   const untilMs = systemClock.monotonic() + ANSWER_MS_MAX;
   while (true) {
     const problems = answerOf(runtimeDir);
     if (problems !== undefined) return problems;
-    if (systemClock.monotonic() > untilMs) {
+    if (systemClock.monotonic() > untilMs || !isAlive(pid)) {
       throw new Fault(
         "not_ready",
         `process ${pid} did not take the settings from ${runtimeDir}; its log says why, a restart takes them`,

@@ -2,14 +2,6 @@
 import { Secret } from "../base/secret.ts";
 import { type Config, SETTING_NAMES, type SettingName, settingOf } from "./settings.ts";
 
-/** Taken while the node runs. Files of certificates are looked at again, too; their paths are as they were. */
-const TAKEN: ReadonlySet<SettingName> = new Set([
-  "logFilter",
-  "logFormat",
-  "staticPeers",
-  "apiToken",
-]);
-
 /** For comparing only: of secrets it is what they hold. */
 function textOf(name: SettingName, value: unknown): string {
   const { kind } = settingOf(name);
@@ -25,10 +17,10 @@ function sourcesOf({ discovery }: Config): string {
   return discovery.filter((kind) => kind !== "static").join(",");
 }
 
-/** Settings that differ and are for the next start. */
+/** Settings that differ and are for the next start. Files that settings name are another matter: only paths count. */
 export function changesForRestart(before: Config, after: Config): readonly SettingName[] {
   return SETTING_NAMES.filter((name) => {
-    if (TAKEN.has(name)) return false;
+    if (settingOf(name).reloads === true) return false;
     if (name === "discovery") return sourcesOf(before) !== sourcesOf(after);
     return textOf(name, before[name]) !== textOf(name, after[name]);
   });

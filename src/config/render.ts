@@ -43,10 +43,12 @@ function defaultText(name: SettingName, program: Program): string {
 }
 
 const LATER = "Accepted and checked, but without effect in this version.";
+const RELOADS = "Taken at a reload (SIGHUP), too.";
 
 function sentences(name: SettingName): string {
-  const { help, effective } = settingOf(name);
-  return effective === false ? `${help} ${LATER}` : help;
+  const { help, effective, reloads } = settingOf(name);
+  const further = [...(effective === false ? [LATER] : []), ...(reloads === true ? [RELOADS] : [])];
+  return [help, ...further].join(" ");
 }
 
 function allNames(name: SettingName): readonly string[] {

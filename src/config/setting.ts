@@ -64,6 +64,8 @@ export interface Row {
   readonly chart?: string;
   /** False while the behaviour is not built: accepted, checked, and warned of. */
   readonly effective?: false;
+  /** True where a running node takes it when settings are read again; all others wait for a restart. */
+  readonly reloads?: true;
   /** True where a variable that is set but empty has a meaning. */
   readonly emptyIsValue?: true;
 }

@@ -125,6 +125,7 @@ const PEER_SETTINGS = {
   staticPeers: withDefault(listOf(peerAddress), {
     group: "Discovery",
     env: ["PEAT_STATIC_PEERS", "PEAT_NODE_PEERS"],
+    reloads: true,
     fallback: "none",
     help: "Peers to dial, as name@host:port or <64 hex endpoint id>@host:port; host names are resolved at every dial. name@relay is a peer without an address of its own, reached by PEAT_IROH_RELAY_URLS. Adds static to the discovery by itself.",
   }),
@@ -214,6 +215,7 @@ const BROKER_SETTINGS = {
   apiToken: optional(secretToken, {
     group: "Broker (HTTP and WebSocket)",
     env: ["PEAT_API_TOKEN"],
+    reloads: true,
     chart: "apiToken",
     help: "Token that writers over TCP send as Authorization: Bearer. Without it, writers use the one in the file token of the runtime directory, which is made when there is none.",
   }),
@@ -306,6 +308,7 @@ const LOG_SETTINGS = {
   logFilter: withDefault(logFilter, {
     group: "Logging",
     env: ["RUST_LOG"],
+    reloads: true,
     chart: "rustLog",
     fallback: "info,peat_mesh=debug",
     emptyIsValue: true,
@@ -314,6 +317,7 @@ const LOG_SETTINGS = {
   logFormat: withDefault(oneOf(["text", "json"]), {
     group: "Logging",
     env: ["PEAT_LOG_FORMAT"],
+    reloads: true,
     fallback: "text",
     help: "Lines of text or of JSON, on standard output.",
   }),

@@ -136,3 +136,26 @@ test.skipIf(certificateMissing !== undefined)(
   },
   240_000,
 );
+
+test("at a terminal it ends with it, as other programs do", async () => {
+  await using formation = await Formation.prepare({ executable: meshNodePath, nodes: 1 });
+  const other = await formation.start(0);
+  await other.ready();
+  const env = { ...other.environment, PEAT_BROKER_PORT: "0", PEAT_IROH_BIND_PORT: "0" };
+  using folder = tempFolder();
+  let shown = "";
+  const child = Bun.spawn([meshNodePath], {
+    env: { ...env, PEAT_DATA_DIR: folder.path, PEAT_RUNTIME_DIR: folder.path },
+    terminal: {
+      cols: 200,
+      rows: 50,
+      data: (_terminal, bytes) => {
+        shown += Buffer.from(bytes).toString();
+      },
+    },
+  });
+  await waitFor("its start", LIMIT_MS, () => shown.includes("Discovery started") || undefined);
+  child.kill("SIGHUP");
+  await child.exited;
+  expect(child.signalCode).toBe("SIGHUP");
+}, 240_000);
