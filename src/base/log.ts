@@ -101,15 +101,20 @@ function printText(record: LogRecord, target: string, level: Level): string {
     .map(([name, value]) => ` ${name}=${printValue(value)}`)
     .join("");
   const body = `${record.message.join("")}${fields}`;
-  // Operators' scripts count the lines with this word as failures; only ERROR lines may be counted.
-  const told = level === "error" ? body : body.replace(/error/gi, "fault");
-  return `${printTime(record.timestamp)} ${level.toUpperCase().padStart(5)} ${target}: ${told}\n`;
+  return `${printTime(record.timestamp)} ${level.toUpperCase().padStart(5)} ${target}: ${withoutErrors(body, level)}\n`;
+}
+
+/** Operators' scripts count the lines with this word as failures; only ERROR lines may be counted. */
+function withoutErrors(text: string, level: Level): string {
+  return level === "error" ? text : text.replace(/error/gi, "fault");
 }
 
 function printJson(record: LogRecord, target: string, level: Level): string {
   const message = record.message.join("");
-  const timestamp = printTime(record.timestamp);
-  return `${JSON.stringify({ timestamp, level, target, message, ...record.properties })}\n`;
+  const own = { timestamp: printTime(record.timestamp), level, target, message };
+  // First in the line, and not to be overwritten by a property of that name.
+  const line = JSON.stringify({ ...own, ...record.properties, ...own });
+  return `${withoutErrors(line, level)}\n`;
 }
 
 const COLOURS: Record<Level, string> = {

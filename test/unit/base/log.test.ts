@@ -29,11 +29,12 @@ describe("a log line", () => {
     );
   });
 
-  test("below ERROR never contains the word, whoever brings it in", () => {
-    const lines = logged("trace", () => {
+  test.each(["text", "json"] as const)("below ERROR never contains the word (%s)", (format) => {
+    const run = () => {
       mesh.warn("Commit refused", { cause: "disk I/O Error" });
       mesh.error("Commit failed", { cause: "disk I/O error" });
-    });
+    };
+    const lines = logged("trace", run, { format });
     expect(lines[0]).not.toMatch(/error/i);
     expect(lines[1]).toMatch(/error/);
   });
@@ -48,6 +49,12 @@ describe("a log line", () => {
       message: "Mesh started",
       node_id: "a",
     });
+  });
+
+  test("says as JSON who wrote it at what level, whatever its fields are named", () => {
+    const run = () => node.info("Mesh started", { level: "none", target: "x" });
+    const [line = ""] = logged("info", run, { format: "json" });
+    expect(JSON.parse(line)).toMatchObject({ level: "info", target: "peat_mesh_node" });
   });
 
   test("has colour only when asked for", () => {
