@@ -1,5 +1,6 @@
 // bun run bench: what three nodes on loopback do, beside bare Automerge and automerge-repo, in one run.
 import { parseArgs } from "node:util";
+import { benchAttachments } from "./bench/attachments.ts";
 import { benchAutomergeRepo } from "./bench/automerge-repo.ts";
 import { benchBareAutomerge } from "./bench/bare-automerge.ts";
 import { benchCatchUp, benchEmptyReconnect, benchReconnect } from "./bench/catch-up.ts";
@@ -107,6 +108,7 @@ async function main(): Promise<number> {
   }
   if (parts.has("queries")) await benchQueries(plan, report);
   if (parts.has("rpc")) await benchRpc(plan, report);
+  if (parts.has("attachments")) await benchAttachments(plan, report);
   if (parts.has("wire")) await benchWire(plan, report);
   if (parts.has("peers")) await benchPeers(plan, report);
   if (parts.has("documents")) await benchDocuments(plan, documentCounts(plan), report);

@@ -4,6 +4,7 @@ import { existsSync, mkdirSync } from "node:fs";
 import { networkInterfaces } from "node:os";
 import { join } from "node:path";
 import { loadOrMakeApiToken } from "./access/token.ts";
+import type { Attachments } from "./attachments/service.ts";
 import { compactInBackground } from "./background-compaction.ts";
 import { systemClock } from "./base/clock.ts";
 import type { Fault } from "./base/faults.ts";
@@ -23,6 +24,7 @@ import { releaseMemoryWhenIdle } from "./idle-memory.ts";
 import type { Network } from "./net/link.ts";
 import { loadIroh } from "./net/load-iroh.ts";
 import { watchLocalAddresses } from "./net/local-addresses.ts";
+import { fileAlpns, fileFeatures, openFiles } from "./node-files.ts";
 import { NodeStatus } from "./node-status.ts";
 import { Discovery } from "./peer-discovery.ts";
 import type { RpcServer } from "./rpc/server.ts";
@@ -44,6 +46,7 @@ const CRDT_CACHE_BYTES = 4 * 1024 * 1024;
 const STOP_DEADLINES_MS = {
   broker: 400,
   rpc: 400,
+  files: 300,
   sync: 1_000,
   network: 500,
 } as const;
@@ -110,25 +113,13 @@ async function open(config: Config, scope: Scope, notifier?: Notifier): Promise<
     secretKey: formation.endpointKey(config.nodeName).seed.expose(),
     bindAddress: printAddress(config.irohBindAddr, config.irohBindPort),
     relayUrls: config.irohRelayUrls,
-    alpns: [ALPN_NATIVE, ALPN_GUEST],
+    alpns: [ALPN_NATIVE, ALPN_GUEST, ...fileAlpns(config)],
   });
   scope.defer("network", () => network.close(), STOP_DEADLINES_MS.network);
   const endpoint = shortId(network.id);
   log.info("Iroh endpoint ready", { iroh_endpoint_id: endpoint });
 
-  const coordinator = new Coordinator({
-    network,
-    store,
-    clock: systemClock,
-    formation,
-    nodeName: config.nodeName,
-    version: buildInfo.version,
-    random: Math.random,
-    onBug: (error) => scope.fail(error),
-  });
-  if (!config.autoSync) coordinator.orders.stopSync();
-  coordinator.start();
-  scope.defer("sync", () => coordinator.close(), STOP_DEADLINES_MS.sync);
+  const { coordinator, files } = await startSync({ config, scope, store, formation, network });
   coordinator.accepted.catch((error: unknown) => scope.fail(error));
   const changed = () => coordinator.networkChanged();
   const addresses = { clock: systemClock, list: networkInterfaces, changed };
@@ -148,7 +139,15 @@ async function open(config: Config, scope: Scope, notifier?: Notifier): Promise<
   const entrance = entranceOf(config);
   const broker = await openBroker(config, { store, status, entrance, scope });
   scope.defer("broker", () => broker.close(), STOP_DEADLINES_MS.broker);
-  const rpc = await openRpc(config, { store, status, entrance, network, coordinator, scope });
+  const rpc = await openRpc(config, {
+    store,
+    status,
+    entrance,
+    network,
+    coordinator,
+    files,
+    scope,
+  });
   scope.defer("rpc", () => rpc?.close(), STOP_DEADLINES_MS.rpc);
   status.listenersOpened();
 
@@ -189,6 +188,39 @@ function reloader({ discovery, listeners, manager, runtimeDir }: Reloadable): Re
     };
     await (manager === undefined ? take() : manager.reloading(take));
   };
+}
+
+interface SyncParts {
+  readonly config: Config;
+  readonly scope: Scope;
+  readonly store: Store;
+  readonly formation: Formation;
+  readonly network: Network;
+}
+
+/** Documents with all peers, and files where the settings want them. */
+async function startSync({ config, scope, store, formation, network }: SyncParts) {
+  const late: { files?: Attachments } = {};
+  const coordinator = new Coordinator({
+    network,
+    store,
+    clock: systemClock,
+    formation,
+    nodeName: config.nodeName,
+    version: buildInfo.version,
+    random: Math.random,
+    onBug: (error) => scope.fail(error),
+    features: fileFeatures(config),
+    arrivedBeside: async (link) => await late.files?.arrived(link),
+  });
+  if (!config.autoSync) coordinator.orders.stopSync();
+  const files = await openFiles(config, { coordinator, network, store, formation });
+  if (files !== undefined) late.files = files;
+  coordinator.start();
+  scope.defer("sync", () => coordinator.close(), STOP_DEADLINES_MS.sync);
+  if (files !== undefined) scope.run("file loops", () => files.run());
+  scope.defer("files", () => files?.close(), STOP_DEADLINES_MS.files);
+  return { coordinator, files };
 }
 
 function releaseMemory(
@@ -312,6 +344,7 @@ async function openBroker(config: Config, parts: ListenerParts): Promise<Broker>
 interface RpcNode extends ListenerParts {
   readonly network: Network;
   readonly coordinator: Coordinator;
+  readonly files: Attachments | undefined;
 }
 
 async function openRpc(config: Config, parts: RpcNode): Promise<RpcServer | undefined> {
@@ -321,7 +354,7 @@ async function openRpc(config: Config, parts: RpcNode): Promise<RpcServer | unde
     import("./rpc/server.ts"),
     import("./rpc/services.ts"),
   ]);
-  const { store, status, entrance, network, coordinator } = parts;
+  const { store, status, entrance, network, coordinator, files } = parts;
   const isReady = () => status.readiness().every((check) => check.ready);
   return await RpcServer.open({
     ...entrance,
@@ -346,6 +379,7 @@ async function openRpc(config: Config, parts: RpcNode): Promise<RpcServer | unde
       nodeName: config.nodeName,
       endpointId: network.id,
       sync: coordinator,
+      files,
       isReady,
     }),
   });

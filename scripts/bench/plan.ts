@@ -8,6 +8,7 @@ export interface Plan {
   readonly oneClientWrites: number;
   readonly manyClientsWrites: number;
   readonly restMs: number;
+  readonly attachmentMib: number;
   /** After this long, a measurement of the other system is given up and what it reached is told. */
   readonly limitMs: number;
 }
@@ -19,6 +20,7 @@ export const FULL_PLAN: Plan = {
   oneClientWrites: 1000,
   manyClientsWrites: 10_000,
   restMs: 60_000,
+  attachmentMib: 1024,
   limitMs: 180_000,
 };
 
@@ -29,6 +31,7 @@ export const QUICK_PLAN: Plan = {
   oneClientWrites: 200,
   manyClientsWrites: 2000,
   restMs: 5000,
+  attachmentMib: 256,
   limitMs: 30_000,
 };
 

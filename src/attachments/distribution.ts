@@ -9,6 +9,8 @@ import { type Fields, fieldsOf } from "../base/fields.ts";
 import type { JsonObject } from "../store/json.ts";
 import { CONTENT_BYTES_MAX } from "./content-tree.ts";
 
+export const FILE_DISTRIBUTIONS = "file_distributions";
+
 export const PRIORITIES = ["bulk", "low", "routine", "priority", "critical"] as const;
 export type Priority = (typeof PRIORITIES)[number];
 
@@ -61,11 +63,11 @@ const SHORT_ID = /^[0-9a-f]{10}$/;
 const HASH = /^[0-9a-f]{64}$/;
 
 /** Whether a text can be the id of a distribution or bundle: it becomes part of a document's key and of a path. */
-function isHandle(text: string): boolean {
+export function isHandle(text: string): boolean {
   return /^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/.test(text);
 }
 
-function isShortId(text: string): boolean {
+export function isShortId(text: string): boolean {
   return SHORT_ID.test(text);
 }
 
@@ -196,7 +198,7 @@ export function printNode(id: string, { status, bytes, error }: NodeState): Json
   return { [`${NODE_FIELD}${id}`]: { status, progress_bytes: bytes, error: error ?? null } };
 }
 
-function isOver(node: NodeState | undefined): boolean {
+export function isOver(node: NodeState | undefined): boolean {
   return node !== undefined && node.status !== "transferring";
 }
 

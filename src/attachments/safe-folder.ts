@@ -3,8 +3,8 @@
 //
 // The system has calls for that (openat and its kin) which this runtime lacks; `/proc/self/fd/N/name` is the same.
 import { constants } from "node:fs";
-import { type FileHandle, mkdir, open, rename, rmdir, statfs, unlink } from "node:fs/promises";
-import { Fault } from "../base/faults.ts";
+import { type FileHandle, mkdir, open, rename, statfs, unlink } from "node:fs/promises";
+import { Fault, messageOf } from "../base/faults.ts";
 import type { RelativePath } from "./relative-path.ts";
 
 const { O_CREAT, O_DIRECTORY, O_EXCL, O_NOFOLLOW, O_NONBLOCK, O_RDONLY, O_RDWR } = constants;
@@ -12,12 +12,21 @@ const { O_CREAT, O_DIRECTORY, O_EXCL, O_NOFOLLOW, O_NONBLOCK, O_RDONLY, O_RDWR }
 const OPEN_FOLDER = O_RDONLY | O_DIRECTORY | O_NOFOLLOW;
 /** A pipe that nobody writes to must not hold us. */
 const OPEN_FILE = O_RDONLY | O_NOFOLLOW | O_NONBLOCK;
-const FILE_MODE = 0o640;
-const FOLDER_MODE = 0o750;
+const OWN_MODE = 0o600;
+const OWN_FOLDER_MODE = 0o700;
 
 /** The system's word for what went wrong: ENOENT, ENOSPC, … */
 export function systemCode(error: unknown): string {
   return error instanceof Error && "code" in error ? String(error.code) : "";
+}
+
+const FULL_CODES = ["ENOSPC", "EDQUOT"];
+
+/** Fault `storage_full` or `storage_failed` for what the system says of a file of ours. */
+export function toFileFault(error: unknown, what: string): Fault {
+  if (error instanceof Fault) return error;
+  const code = FULL_CODES.includes(systemCode(error)) ? "storage_full" : "storage_failed";
+  return new Fault(code, `${what}: ${messageOf(error)}`, {}, error);
 }
 
 export class SafeFolder implements AsyncDisposable {
@@ -36,19 +45,27 @@ export class SafeFolder implements AsyncDisposable {
     await this.#handle.close();
   }
 
-  /** A folder in this one; made if there is none and it may be. Rejects with the system's error. */
-  async folder(name: string, options: { isMade?: boolean; mode?: number } = {}) {
+  /** A folder in this one; with `madeAs`, made with that mode if there is none. Rejects with the system's error. */
+  async folder(name: string, madeAs?: number): Promise<SafeFolder> {
     const path = this.#at(name);
-    if (options.isMade === true) await makeFolder(path, options.mode ?? FOLDER_MODE);
-    return new SafeFolder(await open(path, OPEN_FOLDER));
+    const isNew = madeAs !== undefined && (await makeFolder(path));
+    const handle = await open(path, OPEN_FOLDER);
+    // Whatever the umask is: what a service makes for others would be its own alone.
+    if (isNew) await handle.chmod(madeAs);
+    return new SafeFolder(handle);
   }
 
-  /** The folder that a path's file is in. */
-  async parentOf(path: RelativePath, options: { isMade?: boolean } = {}): Promise<SafeFolder> {
+  /** Permission bits. */
+  async mode(): Promise<number> {
+    return (await this.#handle.stat()).mode & 0o777;
+  }
+
+  /** The folder that a path's file is in; with `madeAs`, what is missing on the way is made. */
+  async parentOf(path: RelativePath, madeAs?: number): Promise<SafeFolder> {
     let folder = new SafeFolder(await open(this.#at("."), O_RDONLY | O_DIRECTORY));
     for (const name of path.slice(0, -1)) {
       await using above = folder;
-      folder = await above.folder(name, options);
+      folder = await above.folder(name, madeAs);
     }
     return folder;
   }
@@ -64,7 +81,7 @@ export class SafeFolder implements AsyncDisposable {
   /** A file to be read and written; `isNew`: there must not be one. */
   async openOwn(name: string, options: { isNew?: boolean } = {}): Promise<FileHandle> {
     const flags = O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK;
-    const file = await open(this.#at(name), options.isNew ? flags | O_EXCL : flags, FILE_MODE);
+    const file = await open(this.#at(name), options.isNew ? flags | O_EXCL : flags, OWN_MODE);
     if ((await file.stat()).isFile()) return file;
     await file.close();
     throw new Fault("storage_failed", `${name} is no file`);
@@ -81,11 +98,6 @@ export class SafeFolder implements AsyncDisposable {
     await unlink(this.#at(name)).catch((error: unknown) => {
       if (systemCode(error) !== "ENOENT") throw error;
     });
-  }
-
-  /** Nothing happens unless it is empty. */
-  async removeFolder(name: string): Promise<void> {
-    await rmdir(this.#at(name)).catch(() => undefined);
   }
 
   /** Names of what is in it, for a reader that takes its time. */
@@ -105,10 +117,13 @@ export class SafeFolder implements AsyncDisposable {
   }
 }
 
-async function makeFolder(path: string, mode: number): Promise<void> {
+/** Whether there was none. */
+async function makeFolder(path: string): Promise<boolean> {
   try {
-    await mkdir(path, { mode });
+    await mkdir(path, { mode: OWN_FOLDER_MODE });
+    return true;
   } catch (error) {
     if (systemCode(error) !== "EEXIST") throw error;
+    return false;
   }
 }

@@ -45,6 +45,8 @@ export const FAULTS = {
   collection_not_found: row(404, "not_found", 66),
   peer_not_found: row(404, "not_found", 66),
   conflict: row(409, "failed_precondition", 65),
+  already_exists: row(409, "already_exists", 65),
+  distribution_not_found: row(404, "not_found", 66),
   position_unknown: row(410, "out_of_range", 66),
   document_gone: row(410, "not_found", 66),
   precondition_failed: row(412, "aborted", 65),

@@ -54,6 +54,14 @@ function checkEncryption(values: Partial<Config>, { problems }: Remarks): void {
   });
 }
 
+/** A watch over nothing was meant for something. */
+function checkAttachments(values: Partial<Config>, { warnings }: Remarks): void {
+  const { attachmentOutboxWatch, attachmentRoots = [] } = values;
+  if (attachmentOutboxWatch !== true || attachmentRoots.length > 0) return;
+  const text = "PEAT_ATTACHMENT_OUTBOX_WATCH has no effect unless PEAT_ATTACHMENT_ROOT is set";
+  warnings.push({ setting: "attachmentOutboxWatch", text });
+}
+
 function needs(setting: SettingName, missing: SettingName, remarks: Remarks): void {
   const text = `${settingOf(setting).env[0]} is of no use without ${settingOf(missing).env[0]}; set both`;
   remarks.problems.push({ setting, text });
@@ -120,6 +128,7 @@ export function checkTogether(values: Partial<Config>, host: Host): Remarks {
   const remarks: Remarks = { problems: [], warnings: [] };
   checkTlsPair(values, host, remarks);
   checkAgent(values, remarks);
+  checkAttachments(values, remarks);
   checkEncryption(values, remarks);
   checkReach(values, remarks);
   checkSecrets(values, remarks);

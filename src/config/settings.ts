@@ -3,6 +3,7 @@
 
 import { collectionMode, collectionName, collectionPolicy, peerAddress } from "./addresses.ts";
 import { AGENT_SETTINGS } from "./agent-settings.ts";
+import { ATTACHMENT_SETTINGS } from "./attachment-settings.ts";
 import { findBrokerReads, findNodeName, findRuntimeDir } from "./defaults.ts";
 import { FEATURE_SETTINGS } from "./feature-settings.ts";
 import {
@@ -332,6 +333,7 @@ export const SETTINGS = {
   ...RPC_SETTINGS,
   ...LOG_SETTINGS,
   ...SYNC_SETTINGS,
+  ...ATTACHMENT_SETTINGS,
   ...AGENT_SETTINGS,
   ...FEATURE_SETTINGS,
 } as const satisfies Record<string, Setting<unknown>>;

@@ -69,6 +69,7 @@ export interface SoughtPeer {
   readonly identity: PeerIdentity;
   readonly ids: readonly EndpointId[];
   readonly hosts: readonly HostPort[];
+  readonly relayUrl: string | undefined;
   readonly sources: readonly string[];
   readonly attempts: number;
   readonly lastFailure: string | undefined;
@@ -106,6 +107,7 @@ export class Dialer {
       identity: entry.identity,
       ids: entry.ids,
       hosts: allHosts(entry.bySource),
+      relayUrl: relayOf(entry),
       sources: [...entry.bySource.keys()],
       attempts: entry.failures,
       lastFailure: entry.lastFailure,
@@ -339,7 +341,7 @@ export class Dialer {
       if (addresses.length === 0 && !this.#context.network.hasRelay) {
         throw new DialError("no address of it can be resolved, and no relay is set", false);
       }
-      const relayUrl = [...entry.bySource.values()].find((p) => p.relayUrl !== undefined)?.relayUrl;
+      const relayUrl = relayOf(entry);
       const target = { id, addresses, ...(relayUrl === undefined ? {} : { relayUrl }) };
       const link = await this.#context.network.dial(target, alpn);
       // On a slow path an attempt is begun beside one that is still answered: the later link is one too many.
@@ -371,6 +373,10 @@ export class Dialer {
 
 function keyOf({ identity, ids }: Entry): PeerKey {
   return { name: identity.kind === "name" ? identity.name : undefined, ids };
+}
+
+function relayOf({ bySource }: Entry): string | undefined {
+  return [...bySource.values()].find(({ relayUrl }) => relayUrl !== undefined)?.relayUrl;
 }
 
 function nameOf(identity: PeerIdentity): string {

@@ -1,9 +1,10 @@
 // All services of the listeners, and what they are made of.
 import type { ConnectRouter } from "@connectrpc/connect";
+import type { Attachments } from "../attachments/service.ts";
 import type { Clock } from "../base/clock.ts";
 import { Fault } from "../base/faults.ts";
 import type { Store } from "../store/store.ts";
-import { attachmentCalls } from "./attachments.ts";
+import { attachmentCalls, subscribeBundle } from "./attachments.ts";
 import { configCalls } from "./configs.ts";
 import { documentCalls } from "./documents.ts";
 import { Health } from "./gen/grpc/health/v1/health_pb.ts";
@@ -20,6 +21,8 @@ import { typedCalls } from "./typed.ts";
 export interface RpcParts extends PeerParts {
   readonly store: Store;
   readonly clock: Clock;
+  /** Undefined where files are neither sent nor received. */
+  readonly files?: Attachments | undefined;
   /** Streams that clients may have open together. */
   readonly streamsMax?: number;
 }
@@ -41,7 +44,7 @@ export class RpcServices {
 
   /** `stopping` aborts with a Fault when streams are to end. */
   register(router: ConnectRouter, stopping: AbortSignal): void {
-    const { store, clock, isReady } = this.#parts;
+    const { store, clock, isReady, files } = this.#parts;
     const reflection = new Reflection(SERVICES);
     const enterStream = () => this.#enterStream();
     const names = SERVICES.map(({ typeName }) => typeName);
@@ -50,7 +53,9 @@ export class RpcServices {
       ...typedCalls(this.#parts),
       ...peerCalls(this.#parts, stopping),
       ...configCalls(this.#parts),
-      ...attachmentCalls,
+      ...attachmentCalls(files),
+      subscribeAttachmentBundle: (request, { signal }) =>
+        this.#counted(subscribeBundle(request, files, { signal, stopping })),
       subscribe: (request, { signal }) =>
         this.#counted(subscribe(request, { store, clock }, { signal, stopping })),
     });

@@ -11,7 +11,7 @@ import { CLOSE, greet, type Member } from "../net/membership.ts";
 import { type NameCollision, NameCollisions } from "../net/name-collisions.ts";
 import type { DocumentKey } from "../store/document-key.ts";
 import type { Committed, Store } from "../store/store.ts";
-import { ALPN_GUEST, type Hello } from "../wire/hello.ts";
+import { ALPN_GUEST, ALPN_NATIVE, type Hello } from "../wire/hello.ts";
 import { FEATURE_PACKED } from "../wire/packed.ts";
 import { CatchUp } from "./catch-up.ts";
 import { Claims } from "./claims.ts";
@@ -38,6 +38,10 @@ export interface CoordinatorOptions {
   readonly random: () => number;
   /** Something that can't happen has: the process has to end. */
   readonly onBug: (error: unknown) => void;
+  /** Bits that this node's hello has beside the coordinator's own. */
+  readonly features?: number;
+  /** Takes links of other protocols. Resolves when the peer is proved; rejects when it is refused. */
+  readonly arrivedBeside?: (link: Link) => Promise<void>;
 }
 
 /** Something that happened to a peer, for whoever watches. */
@@ -82,13 +86,12 @@ export class Coordinator {
 
   constructor(options: CoordinatorOptions) {
     this.#options = options;
-    const { network, formation, clock, random, nodeName } = options;
-    const { version, store } = options;
+    const { network, formation, clock, random, nodeName, version, store } = options;
     this.#hello = {
       name: nodeName,
       version,
       start: store.start,
-      features: FEATURE_PACKED,
+      features: FEATURE_PACKED | (options.features ?? 0),
     };
     this.#catchUp = new CatchUp(clock);
     this.#claims = new Claims(clock);
@@ -224,12 +227,12 @@ export class Coordinator {
       return;
     }
     if (link.alpn === ALPN_GUEST) return await this.#guests.arrived(link);
-    const { formation, clock, store } = this.#options;
+    const { formation, clock, store, arrivedBeside } = this.#options;
+    if (link.alpn !== ALPN_NATIVE) return await arrivedBeside?.(link);
     const { fingerprint: policies } = store.policies;
     const member = await greet(link, { ...this.#hello, policies }, { formation, clock });
     const { name } = member;
-    const before = this.#admissions.get(name) ?? Promise.resolve();
-    const admission = before
+    const admission = (this.#admissions.get(name) ?? Promise.resolve())
       .then(() => this.#admit(member))
       .catch((error: unknown) => {
         connectorLog.warn("Connection not admitted", { peer: name, cause: messageOf(error) });
@@ -253,7 +256,8 @@ export class Coordinator {
     const isTwin = member.hello.start !== existing.member.hello.start;
     // A link that should stay may be a dead one: a restarted peer is not made to wait until that shows.
     const isAlive = (isTwin || !isPreferred) && (await existing.probe(member.link));
-    if (isAlive && isTwin) this.#collisions.twins(member.name, addressesOf(existing, member));
+    const addresses = [existing, member].map(({ link }) => link.path().address ?? "unknown");
+    if (isAlive && isTwin) this.#collisions.twins(member.name, addresses);
     const close = isTwin ? CLOSE.duplicateName : CLOSE.superseded;
     if (isAlive && !isPreferred) {
       member.link.close(close.code, close.reason);
@@ -375,8 +379,8 @@ export class Coordinator {
   }
 
   #spread(committed: readonly Committed[]): void {
-    const { nodeName } = this.#options;
     this.#guests.spread(committed);
+    const { nodeName } = this.#options;
     spread(committed, { nodeName, sessions: this.#sessions, relays: this.#relays });
   }
 
@@ -393,8 +397,4 @@ export class Coordinator {
     }
     return stuck;
   }
-}
-
-function addressesOf(...both: readonly { readonly link: Link }[]): string[] {
-  return both.map(({ link }) => link.path().address ?? "unknown");
 }

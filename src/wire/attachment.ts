@@ -12,8 +12,14 @@ import { ByteReader, ByteWriter, fromHex, toHex } from "../base/bytes.ts";
 import { Fault } from "../base/faults.ts";
 import { encodeFrame, type Frame } from "./frame.ts";
 
+export const ALPN_ATTACHMENT = "peat/attachment/1";
+
+/** Bit of the hello's features, in this protocol and in the native one: the node has an inbox. */
+export const FEATURE_RECEIVES_FILES = 2;
+
 /** The longest list of hashes: 4096 of 32 bytes. */
 export const ANSWER_BYTES_MAX = 128 * 1024;
+export const ATTACHMENT_PAYLOAD_BYTES_MAX = 4 + ANSWER_BYTES_MAX;
 const HASH_BYTES = 32;
 const ASK_BYTES = 4 + HASH_BYTES + 1 + 4 + 4 + 4;
 

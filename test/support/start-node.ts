@@ -18,7 +18,7 @@ import type { Network } from "../../src/net/link.ts";
 import { CollectionPolicies, NO_CHOICES } from "../../src/store/collection-policies.ts";
 import { Store } from "../../src/store/store.ts";
 import { ROOT } from "../../src/store/sums.ts";
-import { Coordinator } from "../../src/sync/coordinator.ts";
+import { Coordinator, type CoordinatorOptions } from "../../src/sync/coordinator.ts";
 import type { Session } from "../../src/sync/session.ts";
 import { ALPN_GUEST, ALPN_NATIVE } from "../../src/wire/hello.ts";
 import { put, read, remove } from "./memory-store.ts";
@@ -41,6 +41,8 @@ export interface StartOptions {
   readonly bindAddress?: string;
   readonly alpns?: readonly string[];
   readonly documentBytesMax?: number;
+  /** What else its coordinator is told. */
+  readonly beside?: Pick<CoordinatorOptions, "features" | "arrivedBeside">;
 }
 
 export class TestNode implements AsyncDisposable {
@@ -61,6 +63,7 @@ export class TestNode implements AsyncDisposable {
     store: Store;
     fatal: Fault[];
     folder: TempFolder | undefined;
+    beside: StartOptions["beside"];
   }) {
     this.name = parts.name;
     this.formation = parts.formation;
@@ -80,6 +83,7 @@ export class TestNode implements AsyncDisposable {
       nodeName: parts.name,
       version: "0.1.0-test",
       random: Math.random,
+      ...parts.beside,
     });
     this.coordinator.start();
   }
@@ -106,7 +110,8 @@ export class TestNode implements AsyncDisposable {
       documentBytesMax: options.documentBytesMax ?? MIB,
       onFatal: (fault) => fatal.push(fault),
     });
-    return new TestNode({ name, formation, network, store, fatal, folder });
+    const { beside } = options;
+    return new TestNode({ name, formation, network, store, fatal, folder, beside });
   }
 
   /** `ip:port` that it listens on. */

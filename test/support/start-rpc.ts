@@ -74,7 +74,7 @@ export interface RpcWorld extends AsyncDisposable {
 export type RpcWorldOptions = Partial<Omit<RpcServerOptions, "access" | "services">> & {
   readonly access?: Partial<RpcServerOptions["access"]>;
   readonly store?: Store;
-  readonly parts?: Partial<Pick<RpcParts, "isReady" | "streamsMax">>;
+  readonly parts?: Partial<Pick<RpcParts, "isReady" | "streamsMax" | "files">>;
   /** The network that the node is on; one of its own by default. */
   readonly net?: MemoryNet;
   /** The node's name, `node-1` to `node-254`; that is also its address. */

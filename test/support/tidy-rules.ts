@@ -16,6 +16,7 @@ const LEVELS: readonly (readonly string[])[] = [
   ["broker", "rpc", "dashboard", "client"],
   [
     "node-status.ts",
+    "node-files.ts",
     "idle-memory.ts",
     "garbage-collector.ts",
     "background-compaction.ts",

@@ -6,6 +6,7 @@ import {
   readFileSync,
   renameSync,
   rmSync,
+  statSync,
   symlinkSync,
   writeFileSync,
 } from "node:fs";
@@ -128,11 +129,11 @@ describe("a file", () => {
 describe("a delivery", () => {
   async function deliver(text: string): Promise<string> {
     try {
-      await using incoming = await root.folder(".incoming", { isMade: true, mode: 0o700 });
+      await using incoming = await root.folder(".incoming", 0o700);
       const file = await incoming.openOwn("part");
       await file.write("new");
       await file.close();
-      await using folder = await root.parentOf(path(text), { isMade: true });
+      await using folder = await root.parentOf(path(text), 0o750);
       await folder.moveIn(path(text).at(-1) ?? "", { folder: incoming, name: "part" });
       return "delivered";
     } catch (error) {
@@ -143,6 +144,8 @@ describe("a delivery", () => {
   test("makes the folders of its path", async () => {
     expect(await deliver("a/b/c")).toBe("delivered");
     expect(readFileSync(place.file("root/a/b/c"), "utf8")).toBe("new");
+    // Whatever the umask of a service is.
+    expect(statSync(place.file("root/a/b")).mode & 0o777).toBe(0o750);
   });
 
   test("takes the place of a file, and of a link that it does not follow", async () => {
