@@ -6,7 +6,7 @@ import { readTls, type TlsFiles, type TlsTexts, TlsWatch } from "../access/tls-f
 import { type Clock, within } from "../base/clock.ts";
 import { Fault, messageOf } from "../base/faults.ts";
 import { getLog } from "../base/log.ts";
-import { type ConnectionLimits, Connections } from "./connections.ts";
+import { type ConnectionLimits, Connections, type Request } from "./connections.ts";
 import type { DeadlineLimits } from "./deadline.ts";
 import { OPEN_PATHS, RpcHandler } from "./handler.ts";
 import { CLOSE_MS, CONNECTIONS_MAX, MESSAGE_BYTES_MIN } from "./limits.ts";
@@ -154,7 +154,10 @@ export class RpcServer {
       clock,
       limits,
       hasRoom: () => this.connectionCount < CONNECTIONS_MAX,
-      serve: (request, response) => this.#handler.serve(request, response, access),
+      serve: (request, response) => {
+        if (address.kind === "unix") forgetHost(request);
+        this.#handler.serve(request, response, access);
+      },
     });
     this.#connections.push(connections);
     return (socket) => connections.take(socket);
@@ -174,6 +177,12 @@ export class RpcServer {
       { scheme: isTls ? "https" : "http", address: address.host, openPaths: OPEN_PATHS },
     );
   }
+}
+
+/** There is no host on a unix socket, and clients name what they like: gRPC's the path, which makes no URL. */
+function forgetHost({ headers }: Request): void {
+  headers[":authority"] = "localhost";
+  headers.host = "localhost";
 }
 
 /** Resolves once the server listens. Fault `address_unavailable`. */

@@ -1,12 +1,15 @@
 // Who may call a listener: with a token, from where, for the pages of which origins; and what probes are told.
 import { describe, expect, test } from "bun:test";
 import { Code, ConnectError } from "@connectrpc/connect";
+import { waitFor } from "../../scripts/support/waiting.ts";
 import {
   Health,
   HealthCheckResponse_ServingStatus as Status,
 } from "../../src/rpc/gen/grpc/health/v1/health_pb.ts";
+import { Flag, FrameType, frame, headerBlock, RawHttp2 } from "../support/raw-http2.ts";
 import { codeOf, type RpcWorld, startRpc, TOKEN } from "../support/start-rpc.ts";
 
+const LIMIT_MS = 10_000;
 const PATH = "/peat.sidecar.v1.PeatSidecar/GetDocument";
 const NOTE = { collection: "notes", docId: "a" };
 
@@ -116,4 +119,27 @@ describe("a unix socket", () => {
       expect(await codeOf(client.getDocument(NOTE))).toBeUndefined();
     }
   });
+});
+
+test("a unix socket has no host: a client may name what it likes, as gRPC's does the path", async () => {
+  await using world = await startRpc({ isUnix: true });
+  for (const authority of ["%2Ftmp%2Fpeat.sock", "elsewhere.example"]) {
+    using client = new RawHttp2(await world.connect());
+    const stream = client.newStream();
+    const head = headerBlock({
+      ":method": "POST",
+      ":scheme": "http",
+      ":authority": authority,
+      ":path": PATH,
+      "content-type": "application/json",
+    });
+    const body = new TextEncoder().encode(JSON.stringify(NOTE));
+    client.write(
+      frame(FrameType.headers, Flag.endHeaders, stream, head),
+      frame(FrameType.data, Flag.endStream, stream, body),
+    );
+    await waitFor(authority, LIMIT_MS, () => client.hasEnded(stream) || undefined);
+    const [data] = client.of(stream, FrameType.data);
+    expect([authority, new TextDecoder().decode(data?.payload)]).toEqual([authority, "{}"]);
+  }
 });
