@@ -2,6 +2,7 @@
 import { GUEST_TARGETS } from "./guest-targets.ts";
 import { KUBERNETES_TARGETS } from "./kubernetes-targets.ts";
 import { PATH_TARGETS } from "./path-targets.ts";
+import { QUERY_TARGETS } from "./query-targets.ts";
 import type { FuzzTarget } from "./target.ts";
 import { TEXT_TARGETS } from "./text-targets.ts";
 import { WIRE_TARGETS } from "./wire-targets.ts";
@@ -12,6 +13,7 @@ export const TARGETS: readonly FuzzTarget[] = [
   ...TEXT_TARGETS,
   ...KUBERNETES_TARGETS,
   ...PATH_TARGETS,
+  ...QUERY_TARGETS,
 ];
 
 export function findTarget(name: string): FuzzTarget {
