@@ -13,6 +13,7 @@ import { ServerReflection as ServerReflectionAlpha } from "./gen/grpc/reflection
 import { PeatSidecar } from "./gen/peat/sidecar/v1/sidecar_pb.ts";
 import { healthCalls } from "./health.ts";
 import { STREAMS_OPEN_MAX } from "./limits.ts";
+import { Pace } from "./pace.ts";
 import { type PeerParts, peerCalls } from "./peers.ts";
 import { Reflection } from "./reflection.ts";
 import { subscribe } from "./subscribe.ts";
@@ -45,6 +46,7 @@ export class RpcServices {
   /** `stopping` aborts with a Fault when streams are to end. */
   register(router: ConnectRouter, stopping: AbortSignal): void {
     const { store, clock, isReady, files } = this.#parts;
+    const pace = new Pace(clock);
     const reflection = new Reflection(SERVICES);
     const enterStream = () => this.#enterStream();
     const names = SERVICES.map(({ typeName }) => typeName);
@@ -57,7 +59,7 @@ export class RpcServices {
       subscribeAttachmentBundle: (request, { signal }) =>
         this.#counted(subscribeBundle(request, files, { signal, stopping })),
       subscribe: (request, { signal }) =>
-        this.#counted(subscribe(request, { store, clock }, { signal, stopping })),
+        this.#counted(subscribe(request, { store, clock, pace }, { signal, stopping })),
     });
     router.service(Health, healthCalls({ clock, isReady, names, stopping, enterStream }));
     router.service(ServerReflection, {

@@ -21,18 +21,18 @@ import {
   type SubscribeRequest,
 } from "./gen/peat/sidecar/v1/sidecar_pb.ts";
 import { COLLECTIONS_MAX, FEED_BYTES_MAX, FEED_CHANGES_MAX } from "./limits.ts";
+import type { Pace } from "./pace.ts";
 import { readQuery } from "./subscription-query.ts";
 
 const log = getLog("peat_mesh::rpc");
 
 type Message = MessageInitShape<typeof DocumentChangeSchema>;
 
-/** After so many messages without a wait, others have a turn. */
-const TURN_MESSAGES = 64;
-
 export interface SubscribeParts {
   readonly store: Store;
   readonly clock: Clock;
+  /** Of all subscribers together. */
+  readonly pace: Pace;
 }
 
 /** A request, checked. */
@@ -110,14 +110,15 @@ class ChangeStream {
   }
 
   async *#changes(): AsyncIterable<Message> {
-    const { clock } = this.#parts;
-    for (let count = 1; ; count += 1) {
+    const { pace } = this.#parts;
+    while (true) {
       const taken = await this.#subscription.take();
+      const turn = pace.next();
+      if (turn !== undefined) await turn;
       if (taken === undefined || this.#isClosed) return;
       const message =
         taken.kind === "item" ? this.#messageOf(taken.item) : this.#skip(taken.missed);
       if (message !== undefined) yield message;
-      if (count % TURN_MESSAGES === 0) await new Promise<void>((resolve) => clock.soon(resolve));
     }
   }
 

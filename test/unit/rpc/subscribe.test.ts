@@ -9,6 +9,7 @@ import {
   SubscribeRequestSchema,
 } from "../../../src/rpc/gen/peat/sidecar/v1/sidecar_pb.ts";
 import { FEED_CHANGES_MAX } from "../../../src/rpc/limits.ts";
+import { Pace } from "../../../src/rpc/pace.ts";
 import { subscribe } from "../../../src/rpc/subscribe.ts";
 import type { Store } from "../../../src/store/store.ts";
 import { openMemoryStore, put, remove } from "../../support/memory-store.ts";
@@ -24,7 +25,7 @@ class Reader implements AsyncDisposable {
   constructor(store: Store, request: MessageInitShape<typeof SubscribeRequestSchema>) {
     this.#messages = subscribe(
       create(SubscribeRequestSchema, request),
-      { store, clock: systemClock },
+      { store, clock: systemClock, pace: new Pace(systemClock) },
       { signal: this.client.signal, stopping: this.node.signal },
     )[Symbol.asyncIterator]();
   }
