@@ -44,6 +44,7 @@ const CRDT_CACHE_BYTES = 4 * 1024 * 1024;
 
 /** Longest time of each stop step. Their sum is below TimeoutStopSec and terminationGracePeriodSeconds. */
 const STOP_DEADLINES_MS = {
+  discovery: 400,
   broker: 400,
   rpc: 400,
   files: 300,
@@ -153,7 +154,8 @@ async function open(config: Config, scope: Scope, notifier?: Notifier): Promise<
 
   if (watcher !== undefined) scope.run("agent watcher", (signal) => watcher.run(signal));
   connectorLog.info("PeerConnector started");
-  const discovery = new Discovery({ scope, formation, network, coordinator, status });
+  const closeMs = STOP_DEADLINES_MS.discovery;
+  const discovery = new Discovery({ scope, formation, network, coordinator, status, closeMs });
   await discovery.start(config);
   if (manager !== undefined) {
     manager.watch({
@@ -163,10 +165,12 @@ async function open(config: Config, scope: Scope, notifier?: Notifier): Promise<
     });
     scope.defer("service manager", () => manager.stopping());
   }
-  return reloader({ discovery, listeners: [broker, rpc], manager, runtimeDir: config.runtimeDir });
+  const { runtimeDir } = config;
+  return reloader({ scope, discovery, listeners: [broker, rpc], manager, runtimeDir });
 }
 
 interface Reloadable {
+  readonly scope: Scope;
   readonly discovery: Discovery;
   readonly listeners: readonly (Broker | RpcServer | undefined)[];
   readonly manager: ServiceManager | undefined;
@@ -174,13 +178,15 @@ interface Reloadable {
   readonly runtimeDir: string;
 }
 
-function reloader({ discovery, listeners, manager, runtimeDir }: Reloadable): Reload {
+function reloader(parts: Reloadable): Reload {
+  const { scope, discovery, listeners, manager, runtimeDir } = parts;
   return async (read) => {
     const take = async () => {
       const config = read();
       if (config === undefined) return;
-      await discovery.setStaticPeers(config);
       const token = apiTokenOf({ apiToken: config.apiToken, runtimeDir });
+      await discovery.setStaticPeers(config);
+      if (scope.signal.aborted) return;
       for (const listener of listeners) {
         listener?.replaceToken(token);
         listener?.reloadCertificate();

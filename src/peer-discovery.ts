@@ -10,8 +10,6 @@ import type { NodeName, PeerAddress, PeerEvent } from "./identity/peer.ts";
 
 const log = getLog("peat_mesh_node");
 
-const CLOSE_MS = 400;
-
 type SourceKind = "static" | "mdns" | "kubernetes";
 
 /** The settings that sources are opened with. */
@@ -28,6 +26,8 @@ export interface DiscoverySettings {
 
 export interface DiscoveryParts {
   readonly scope: Scope;
+  /** What each source has for its end. */
+  readonly closeMs: number;
   readonly formation: Pick<Formation, "ownTag" | "tags">;
   readonly network: { readonly boundAddresses: readonly string[] };
   readonly coordinator: { handle(source: string, event: PeerEvent): void };
@@ -62,6 +62,7 @@ export class Discovery {
 
   /** Peers that are listed no more are no longer dialled; a connection that they have is kept. */
   async setStaticPeers({ discovery, staticPeers }: DiscoverySettings): Promise<void> {
+    if (this.#parts.scope.signal.aborted) return;
     const peers = discovery.includes("static") ? staticPeers : [];
     if (this.#staticList !== undefined) {
       this.#staticList.replace(peers);
@@ -74,7 +75,8 @@ export class Discovery {
   }
 
   #add(source: PeerSource): void {
-    this.#parts.scope.defer(`${source.name} discovery`, () => source.close(), CLOSE_MS);
+    const { scope, closeMs } = this.#parts;
+    scope.defer(`${source.name} discovery`, () => source.close(), closeMs);
     this.#sources.push(source);
   }
 

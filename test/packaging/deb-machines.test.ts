@@ -252,7 +252,7 @@ for (const release of ["debian-12", "debian-13"] as const) {
         };
         machine.read("kill -STOP $(systemctl show -P MainPID peat-sidecar)");
         await restarted(1);
-        expect(machine.read("journalctl -u peat-sidecar -o cat")).toContain("Watchdog timeout");
+        expect(machine.journal("all").join("\n")).toContain("Watchdog timeout");
         machine.read("kill -KILL $(systemctl show -P MainPID peat-sidecar)");
         await restarted(2);
         expect(machine.read(get("a"))).toContain('"n":1');

@@ -261,10 +261,13 @@ export class Machine implements AsyncDisposable {
     return listFiles(this.root);
   }
 
-  /** Lines that the service itself wrote to the journal. */
-  journal(): string[] {
-    const text = this.read("journalctl -u peat-sidecar.service -o cat _COMM=peat-sidecar || true");
-    return text.split("\n").filter((line) => line !== "" && !line.startsWith("-- "));
+  /** Lines of the journal that the service wrote itself, or all that are about it. */
+  journal(whose: "own" | "all" = "own"): string[] {
+    const filter = whose === "own" ? "_COMM=peat-sidecar" : "";
+    // What was written before this line may still be on its way.
+    const command = `journalctl --sync && journalctl -u peat-sidecar.service -o cat ${filter}`;
+    const lines = this.run(command).text.split("\n");
+    return lines.filter((line) => line !== "" && !line.startsWith("-- "));
   }
 
   async reboot(): Promise<void> {
