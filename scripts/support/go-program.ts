@@ -76,3 +76,10 @@ export const connectconformance = new GoProgram({
   version: "1.0.7",
   package: "connectrpc.com/conformance/cmd/connectconformance",
 });
+
+/** Judges the workflows of the public pipeline. */
+export const actionlint = new GoProgram({
+  name: "actionlint",
+  version: "1.7.12",
+  package: "github.com/rhysd/actionlint/cmd/actionlint",
+});

@@ -3,8 +3,10 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { copyFileSync, cpSync } from "node:fs";
 import { join, resolve } from "node:path";
+import { projectDir } from "../../scripts/support/project.ts";
 import { waitFor } from "../../scripts/support/waiting.ts";
-import { Machine, type Outcome } from "../support/machine.ts";
+import { BareRoot, Machine, type Outcome } from "../support/machine.ts";
+import { Namespace } from "../support/namespace.ts";
 import {
   BY_SOCKET,
   bring,
@@ -273,3 +275,35 @@ test.skipIf(roots.openrc.missing !== undefined)(
   },
   10 * MINUTES,
 );
+
+/** What the public pipeline runs in containers of other distributions. */
+function carryCycle(root: string): string {
+  copyFileSync(join(projectDir, "scripts/install-cycle"), join(root, "media/install-cycle"));
+  return "sh /media/install-cycle /media/release";
+}
+
+describe("the cycle of installing, using and removing", () => {
+  test.skipIf(roots.deb.missing !== undefined)(
+    `leaves no trace where systemd runs (${roots.deb.missing ?? "booted"})`,
+    async () => {
+      await using machine = await Machine.boot(roots.deb.base, { hostname: "host-a" });
+      carry(machine, "release");
+      expect(machine.run(carryCycle(machine.root))).toEqual(good("removed without a trace"));
+    },
+    5 * MINUTES,
+  );
+
+  test.skipIf(roots.deb.missing !== undefined)(
+    `leaves no trace in a container, where the node is started by hand (${roots.deb.missing ?? "chroot"})`,
+    () => {
+      using root = new BareRoot(roots.deb.base);
+      using namespace = new Namespace("cycle");
+      cpSync(folder.file("release"), join(root.root, "media/release"), { recursive: true });
+      const inside = ["chroot", root.root, "sh", "-c", carryCycle(root.root)];
+      const done = Bun.spawnSync(namespace.command(inside), { stderr: "pipe" });
+      expect(`${done.stdout}${done.stderr}`).toContain("removed without a trace");
+      expect(done.exitCode).toBe(0);
+    },
+    5 * MINUTES,
+  );
+});
