@@ -1,10 +1,9 @@
 // The deb on real Debian systems with a booted systemd: its whole life, under load, and what is left of it.
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { join } from "node:path";
 import { waitFor } from "../../scripts/support/waiting.ts";
-import type { WriterLine } from "../support/acked-writer.ts";
+import { LoadWriter } from "../support/load-writer.ts";
 import { BareRoot, has, Machine } from "../support/machine.ts";
-import { connect, LineProcess, Namespace } from "../support/namespace.ts";
+import { connect, Namespace } from "../support/namespace.ts";
 import {
   asUser,
   BY_SOCKET,
@@ -131,30 +130,12 @@ for (const release of ["debian-12", "debian-13"] as const) {
       "an upgrade under load loses no acknowledged write; a downgrade, a removal and a new start neither",
       async () => {
         await using machine = await ready(base);
-        const token = machine.read("cat /run/peat-sidecar/token");
-        const script = join(import.meta.dir, "../support/acked-writer.ts");
-        const command = machine.command(
-          [process.execPath, script, "http://127.0.0.1:8081", token],
-          "network",
-        );
-        await using writer = new LineProcess<WriterLine>(command);
-        const ackedNow = () =>
-          Math.max(0, ...writer.lines.map((line) => (line.kind === "acked" ? line.count : 0)));
-        /** Waits for a hundred acknowledgements from now on; the longest pause between two since `from`. */
-        const goesOn = async (from: number) => {
-          const enough = ackedNow() + 99;
-          await writer.until((line) => line.kind === "acked" && line.count > enough, 2 * MINUTES);
-          const pauses = writer.lines.map((line) =>
-            line.kind === "acked" && line.count > from ? line.pauseMs : 0,
-          );
-          return `${Math.max(...pauses).toFixed(0)} ms`;
-        };
-        await goesOn(0);
+        await using writer = await LoadWriter.start(machine);
         machine.read(`echo '# mine' >>/etc/default/peat-sidecar`);
-        const [pid, before] = [machine.property("MainPID"), ackedNow()];
+        const [pid, before] = [machine.property("MainPID"), writer.acked];
         await machine.work(install(machine, 2));
         expect(machine.property("MainPID")).not.toBe(pid);
-        const downtime = await goesOn(before);
+        const downtime = await writer.goesOn(before);
         console.log(
           `${release}: longest pause between acknowledgements in an upgrade: ${downtime}`,
         );
@@ -169,8 +150,7 @@ for (const release of ["debian-12", "debian-13"] as const) {
         expect(machine.run("ls /run/peat-sidecar.sock").code).not.toBe(0);
         await machine.work(install(machine, 2));
         expect(machine.property("ActiveState")).toBe("active");
-        writer.tell("check");
-        const checked = await writer.until((line) => line.kind === "checked", 5 * MINUTES);
+        const checked = await writer.readBack();
         expect(checked).toEqual({ kind: "checked", count: expect.any(Number), missing: [] });
         console.log(`${release}: ${checked.count} acknowledged writes read back`);
       },

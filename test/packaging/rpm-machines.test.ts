@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { appendFileSync } from "node:fs";
 import { join } from "node:path";
+import { LoadWriter } from "../support/load-writer.ts";
 import { BareRoot, has, Machine } from "../support/machine.ts";
 import {
   asUser,
@@ -105,6 +106,8 @@ test.skipIf(missing !== undefined)(
     answered();
     expect(ask("stranger", BY_SOCKET).code).not.toBe(0);
 
+    // Settings have given no token, so that a restart keeps the writer's.
+    await using writer = await LoadWriter.start(machine);
     // In all of these the old package's last scripts run after the new one's first.
     const steps = [
       ["an upgrade", rpm(machine, "-U", 2), "2"],
@@ -114,15 +117,20 @@ test.skipIf(missing !== undefined)(
       ["a second upgrade", rpm(machine, "-U", 2), "2"],
     ] as const;
     for (const [step, command, release] of steps) {
-      const [pid, count] = [machine.property("MainPID"), starts(machine)];
-      machine.read(command);
+      const [pid, count, acked] = [machine.property("MainPID"), starts(machine), writer.acked];
+      await machine.work(command);
       const now = [enabled(machine), machine.property("ActiveState"), starts(machine) - count];
       expect([step, ...now]).toEqual([step, "enabled", "active", 1]);
       expect(machine.property("MainPID")).not.toBe(pid);
       expect(machine.read("rpm -q --qf '%{release}' peat-sidecar")).toBe(release);
       expect(has(machine.root, "run/peat-sidecar.upgrading")).toBe(false);
       answered();
+      const pause = await writer.goesOn(acked);
+      console.log(`longest pause between acknowledgements in ${step}: ${pause}`);
     }
+    const checked = await writer.readBack();
+    expect(checked).toEqual({ kind: "checked", count: expect.any(Number), missing: [] });
+    console.log(`${checked.count} acknowledged writes read back`);
     expect(machine.read(`tail -1 ${SETTINGS}`)).toStartWith("PEAT_LISTEN=");
     expect(machine.read(`tail -1 ${SETTINGS}.rpmnew`)).toBe("# Of release 2.");
     expect(machine.read("rpm -V peat-sidecar || true")).toBe(`S.5....T.  c ${SETTINGS}`);
