@@ -13,9 +13,31 @@ function tellWebSocket(methods: object): object {
   );
 }
 
+/** Path, method, operation. */
+type Paths = Readonly<Record<string, Readonly<Record<string, object>>>>;
+
+/** As the routes are described: what the plugin makes of their paths knows no query, no header and no words. */
+function tellParameters(app: AnyElysia, paths: object): Readonly<Record<string, object>> {
+  const told = new Map<string, unknown>();
+  for (const { method, path, hooks } of app.routes) {
+    const parameters: unknown = hooks?.detail?.parameters;
+    const name = path.replaceAll(/:(\w+)/g, "{$1}");
+    if (parameters !== undefined) told.set(`${method.toLowerCase()} ${name}`, parameters);
+  }
+  const items = Object.entries(paths as Paths).map(([path, item]) => {
+    const methods = Object.entries(item).map(([method, operation]) => {
+      const parameters = told.get(`${method} ${path}`);
+      return [method, parameters === undefined ? operation : { ...operation, parameters }];
+    });
+    return [path, Object.fromEntries(methods)];
+  });
+  return Object.fromEntries(items);
+}
+
 export function describeApi(app: AnyElysia, version: string): object {
   const { paths } = toOpenAPISchema(app, { staticFile: false });
-  const told = Object.entries(paths).map(([path, item]) => [path, tellWebSocket(item ?? {})]);
+  const described = tellParameters(app, paths);
+  const told = Object.entries(described).map(([path, item]) => [path, tellWebSocket(item)]);
   return {
     openapi: "3.1.1",
     info: {

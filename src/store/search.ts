@@ -7,7 +7,7 @@ import type { Clock } from "../base/clock.ts";
 import { Fault } from "../base/faults.ts";
 import type { Damage } from "./damage.ts";
 import type { Database } from "./database.ts";
-import { type DocumentKey, parseDocumentKey } from "./document-key.ts";
+import { type DocumentKey, parseDocumentKey, splitKey } from "./document-key.ts";
 import {
   boundBy,
   compareSortKeys,
@@ -61,6 +61,8 @@ const CLAUSES_PER_TURN = 8;
 const SEARCHES_MAX = 32;
 const PAGE_BYTES_MAX = 4 * 1024 ** 2;
 const ORDERED_MAX = 1000;
+/** After so long a page by id ends where it is. */
+const PAGE_MS = 5_000;
 
 export interface SearchParts {
   readonly database: Database;
@@ -128,6 +130,8 @@ class Search {
 
   async byId(): Promise<SearchPage> {
     const { collection, after, limit } = this.#request;
+    const { clock } = this.#parts;
+    const until = clock.monotonic() + PAGE_MS;
     const documents: StoredDocument[] = [];
     let bytes = 0;
     for await (const stretch of this.#stretches(`${collection}:${after?.id ?? ""}`)) {
@@ -138,6 +142,10 @@ class Search {
           return { documents, next: { values: [], id: last.id } };
         }
         documents.push(document);
+      }
+      // Sooner a short page than a client that has given up waiting.
+      if (clock.monotonic() > until) {
+        return { documents, next: { values: [], id: splitKey(stretch.until).id } };
       }
     }
     return { documents, next: undefined };

@@ -128,3 +128,14 @@ test("a WebSocket client with a filter hears of documents that pass, and of ever
   });
   expect(refused.status).toBe(400);
 });
+
+test("what can be asked is in the published description", async () => {
+  await using world = await startBroker();
+  const { paths } = (await (await fetch(`${world.broker.url}/openapi.json`)).json()) as {
+    paths: Record<string, { get: { parameters: { name: string; in: string }[] } }>;
+  };
+  const namesOf = (path: string) =>
+    paths[`/api/v1${path}`]?.get.parameters.filter((p) => p.in === "query").map((p) => p.name);
+  expect(namesOf("/documents/{collection}")).toEqual(["limit", "after", "filter", "order"]);
+  expect(namesOf("/ws")).toEqual(["collections", "since", "filter", "include"]);
+});

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import { waitFor } from "../../../scripts/support/waiting.ts";
+import { systemClock } from "../../../src/base/clock.ts";
 import { Fault } from "../../../src/base/faults.ts";
 import type { SortKey } from "../../../src/store/document-order.ts";
 import { NO_ENCRYPTION, type SealOptions } from "../../../src/store/seal.ts";
@@ -96,7 +97,7 @@ describe.each([
             for (const page of pages.slice(0, -1)) expect(page).toHaveLength(limit);
           },
         ),
-        { numRuns: 60 },
+        { numRuns: 40 },
       );
       store.close();
     }
@@ -197,6 +198,27 @@ test("the first of many are found, and all of them page by page, however they li
     const pages = await pagesOf(store, { order, limit: 700 });
     expect(pages.flat()).toEqual(placed.map(({ id }) => id));
   }
+  store.close();
+}, 60_000);
+
+test("a page that takes long ends where it is, and the next one goes on from there", async () => {
+  let ms = 0;
+  const monotonic = () => {
+    ms += 2000;
+    return ms;
+  };
+  const store = openMemoryStore({ clock: { ...systemClock, monotonic } });
+  const count = 3000;
+  for (let first = 0; first < count; first += 100) {
+    const some = Array.from({ length: 100 }, (_, i) => first + i);
+    await Promise.all(
+      some.map((n) => put(store, `tracks:${n}`, { rare: n % 999 === 0 && n < 1000 })),
+    );
+  }
+  const query = { kind: "eq", path: ["rare"], value: true } as const;
+  const pages = await pagesOf(store, { query });
+  expect(pages.flat()).toEqual(["0", "999"]);
+  expect(pages).toContainEqual([]);
   store.close();
 }, 60_000);
 
