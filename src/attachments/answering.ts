@@ -11,6 +11,7 @@ import {
 } from "../wire/attachment.ts";
 import { FrameDecoder } from "../wire/frame.ts";
 import { GROUP_BYTES } from "./content-tree.ts";
+import type { Garbage } from "./garbage.ts";
 import type { StagedFile } from "./staging.ts";
 
 const log = getLog("peat_mesh::attachments");
@@ -23,6 +24,7 @@ const WRITE_BYTES_MAX = 16 * 1024;
 export interface AnsweringOptions {
   readonly stream: ByteStream;
   readonly clock: Clock;
+  readonly garbage: Garbage;
   /** Content that this receiver may have; undefined if there is none. */
   readonly open: (hash: string) => Promise<StagedFile | undefined>;
   readonly signal: AbortSignal;
@@ -94,7 +96,7 @@ async function writeInParts(stream: ByteStream, bytes: Uint8Array): Promise<void
 
 /** Resolves at the end of the stream; rejects when it is dead, and with Fault `wire_invalid`. */
 export async function answerAsks(options: AnsweringOptions): Promise<void> {
-  const { stream, clock, signal } = options;
+  const { stream, clock, garbage, signal } = options;
   const decoder = new FrameDecoder({ payloadBytesMax: ASK_BYTES_MAX, keyBytesMax: 0 });
   const current = new Current(options.open);
   try {
@@ -107,6 +109,7 @@ export async function answerAsks(options: AnsweringOptions): Promise<void> {
         if (message === undefined) continue;
         if (message.type !== "ask") throw new Fault("wire_invalid", "a receiver answers nothing");
         await writeInParts(stream, encodeAttachment(await answer(message, current)));
+        garbage.passed(message.length);
         // Documents have their turn after each part.
         await new Promise<void>((resolve) => clock.soon(resolve));
         if (signal.aborted) return;

@@ -6,6 +6,7 @@ import type { Clock } from "../base/clock.ts";
 import type { Answer, Asker } from "./asker.ts";
 import { GROUP_BYTES, HASH_BYTES, hashAt, SECTION_GROUPS, type Shape } from "./content-tree.ts";
 import { EvenWriter, readAt } from "./file-bytes.ts";
+import type { Garbage } from "./garbage.ts";
 import { Pace } from "./pace.ts";
 
 /** corrupt: what came is not what was announced; the others as Answer. */
@@ -14,6 +15,7 @@ export type FetchOutcome = "done" | "stopped" | "corrupt" | "gone" | "unreadable
 export interface FetchOptions {
   readonly asker: Pick<Asker, "ask">;
   readonly clock: Clock;
+  readonly garbage: Garbage;
   /** 64 hex digits. */
   readonly hash: string;
   readonly shape: Shape;
@@ -86,7 +88,7 @@ class Fetch {
   }
 
   async #section(section: number, start: EvenWriter): Promise<void> {
-    const { shape, signal, clock, progressed } = this.#options;
+    const { shape, signal, clock, garbage, progressed } = this.#options;
     const count = shape.sectionGroups(section);
     const hashes = await this.#list("groups", count, section);
     if (!shape.areGroups(hashes, section, hashAt(this.#sections, section))) {
@@ -97,6 +99,7 @@ class Fetch {
       if (signal.aborted) throw new FetchEnd("stopped");
       const hash = hashAt(hashes, group - first);
       if (!(await this.#isStored(group, hash))) await this.#receive(group, hash, start);
+      garbage.passed(shape.groupBytes(group));
       progressed(group * GROUP_BYTES + shape.groupBytes(group));
       await new Promise<void>((resolve) => clock.soon(resolve));
     }

@@ -7,6 +7,7 @@ import { Fault } from "../base/faults.ts";
 import { GROUP_BYTES, Shape, TreeBuilder } from "./content-tree.ts";
 import type { Distribution } from "./distribution.ts";
 import { readAt } from "./file-bytes.ts";
+import type { Garbage } from "./garbage.ts";
 import { parseRelativePath, type RelativePath } from "./relative-path.ts";
 import { SafeFolder, toFileFault } from "./safe-folder.ts";
 
@@ -21,24 +22,34 @@ function pathOf({ id, name }: Distribution): RelativePath {
   return typeof path === "string" || path[0] === INCOMING ? [`${id}.bin`] : path;
 }
 
+export interface InboxFolderOptions {
+  readonly path: string;
+  readonly clock: Clock;
+  readonly garbage: Garbage;
+}
+
 export class InboxFolder implements AsyncDisposable {
   readonly #inbox: SafeFolder;
   readonly #incoming: SafeFolder;
-  readonly #clock: Clock;
+  readonly #options: InboxFolderOptions;
 
-  private constructor(inbox: SafeFolder, incoming: SafeFolder, clock: Clock) {
+  private constructor(
+    options: InboxFolderOptions,
+    { inbox, incoming }: { inbox: SafeFolder; incoming: SafeFolder },
+  ) {
+    this.#options = options;
     this.#inbox = inbox;
     this.#incoming = incoming;
-    this.#clock = clock;
   }
 
   /** Made if there is none. Rejects with the system's error. */
-  static async open(path: string, clock: Clock): Promise<InboxFolder> {
+  static async open(options: InboxFolderOptions): Promise<InboxFolder> {
+    const { path } = options;
     await mkdir(path, { recursive: true, mode: 0o750 });
     const inbox = await SafeFolder.open(path);
     try {
       const incoming = await inbox.folder(INCOMING, 0o700);
-      return new InboxFolder(inbox, incoming, clock);
+      return new InboxFolder(options, { inbox, incoming });
     } catch (error) {
       await inbox[Symbol.asyncDispose]();
       throw error;
@@ -109,6 +120,7 @@ export class InboxFolder implements AsyncDisposable {
   }
 
   async #hash(file: FileHandle, size: number, signal: AbortSignal): Promise<string | undefined> {
+    const { clock, garbage } = this.#options;
     const shape = new Shape(size);
     const builder = new TreeBuilder(shape);
     const buffer = new Uint8Array(GROUP_BYTES);
@@ -117,7 +129,8 @@ export class InboxFolder implements AsyncDisposable {
       const bytes = await readAt(file, room, group * GROUP_BYTES);
       if (bytes.length < room.length || signal.aborted) return undefined;
       builder.add(bytes);
-      await new Promise<void>((resolve) => this.#clock.soon(resolve));
+      garbage.passed(bytes.length);
+      await new Promise<void>((resolve) => clock.soon(resolve));
     }
     return toHex(builder.finish().hash);
   }

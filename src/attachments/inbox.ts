@@ -8,6 +8,7 @@ import { Shape } from "./content-tree.ts";
 import { byUrgency, type Distribution, isOver, type NodeState, printNode } from "./distribution.ts";
 import type { Distributions } from "./distributions.ts";
 import { type FetchOutcome, fetchContent } from "./fetch.ts";
+import type { Garbage } from "./garbage.ts";
 import { InboxFolder } from "./inbox-folder.ts";
 import type { Links } from "./links.ts";
 import type { FilePeer, FilePeers } from "./peers.ts";
@@ -17,6 +18,7 @@ const log = getLog("peat_mesh::attachments");
 export interface InboxOptions {
   readonly path: string;
   readonly clock: Clock;
+  readonly garbage: Garbage;
   readonly distributions: Distributions;
   readonly links: Links;
   readonly peers: FilePeers;
@@ -77,7 +79,7 @@ export class Inbox {
   /** Fault `settings_invalid` when the folder can't be used. */
   static async open(options: InboxOptions): Promise<Inbox> {
     try {
-      return new Inbox(options, await InboxFolder.open(options.path, options.clock));
+      return new Inbox(options, await InboxFolder.open(options));
     } catch (error) {
       const sentence = `PEAT_ATTACHMENT_INBOX: ${options.path} can't be used (${messageOf(error)}); name a directory that this user may write to`;
       throw new Fault("settings_invalid", sentence, {}, error);
@@ -232,7 +234,7 @@ export class Inbox {
   }
 
   async #fetch(wanted: Wanted, peer: FilePeer): Promise<FetchOutcome> {
-    const { clock, links } = this.#options;
+    const { clock, garbage, links } = this.#options;
     const { distribution, abort } = wanted;
     await using partial = await this.#folder.openPart(distribution);
     await this.#checkRoom(distribution, (await partial.stat()).size);
@@ -241,6 +243,7 @@ export class Inbox {
     return await fetchContent({
       asker,
       clock,
+      garbage,
       hash: distribution.hash,
       shape: new Shape(distribution.size),
       partial,

@@ -11,6 +11,7 @@ import { ALPN_ATTACHMENT } from "../wire/attachment.ts";
 import type { Hello } from "../wire/hello.ts";
 import { answerAsks } from "./answering.ts";
 import { Asker } from "./asker.ts";
+import type { Garbage } from "./garbage.ts";
 import { Idle } from "./idle.ts";
 import type { FilePeer, FilePeers } from "./peers.ts";
 import type { StagedFile } from "./staging.ts";
@@ -19,6 +20,7 @@ const log = getLog("peat_mesh::attachments");
 
 export interface LinksOptions {
   readonly clock: Clock;
+  readonly garbage: Garbage;
   readonly formation: Formation;
   readonly hello: Hello;
   readonly peers: FilePeers;
@@ -111,7 +113,7 @@ export class Links {
   }
 
   async #serve({ link, stream, name }: Member): Promise<void> {
-    const { clock, open } = this.#options;
+    const { clock, garbage, open } = this.#options;
     const abort = new AbortController();
     const serving = { link, abort };
     const before = this.#incoming.get(name);
@@ -122,7 +124,7 @@ export class Links {
     try {
       const { signal } = abort;
       const opened = (hash: string) => open(name, hash);
-      await answerAsks({ stream: idle.watch(stream), clock, open: opened, signal });
+      await answerAsks({ stream: idle.watch(stream), clock, garbage, open: opened, signal });
       close(link, CLOSE.normal);
     } catch (error) {
       // A dead link has ended with its own words; what a peer did wrong ends it here.

@@ -68,6 +68,7 @@ interface Sending {
 const BUNDLES_MAX = 4096;
 /** Nodes with an inbox that are remembered while they are away. */
 const RECEIVERS_MAX = 4096;
+/** How often bundles are looked at: while one is under way, and else, where none is soon to be forgotten. */
 const LOOK_MS = 1_000;
 const IDLE_LOOK_MS = 60_000;
 
@@ -157,7 +158,9 @@ export class Sender {
   /** Sees everything to its end, until close(). */
   async run(): Promise<void> {
     const { signal } = this.#stop;
-    const { clock, distributions, staging } = this.#options;
+    const { clock, distributions, staging, retentionSecs } = this.#options;
+    const agingMs = retentionSecs === 0 ? IDLE_LOOK_MS : retentionSecs * 500;
+    const idleMs = Math.min(IDLE_LOOK_MS, Math.max(LOOK_MS, agingMs));
     await staging.clean().catch(told);
     await distributions.ready;
     while (!signal.aborted) {
@@ -167,7 +170,7 @@ export class Sender {
       await this.#look();
       const isBusy = this.bundles.unfinished().length > 0;
       const over = new AbortController();
-      await Promise.race([woken, sleep(clock, isBusy ? LOOK_MS : IDLE_LOOK_MS, over.signal)]);
+      await Promise.race([woken, sleep(clock, isBusy ? LOOK_MS : idleMs, over.signal)]);
       over.abort();
     }
   }

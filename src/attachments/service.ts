@@ -9,7 +9,8 @@ import type { Store } from "../store/store.ts";
 import type { Hello } from "../wire/hello.ts";
 import type { Distribution, Priority } from "./distribution.ts";
 import { Distributions } from "./distributions.ts";
-import { Inbox } from "./inbox.ts";
+import { Garbage } from "./garbage.ts";
+import { Inbox, type InboxOptions } from "./inbox.ts";
 import { Links } from "./links.ts";
 import { Outbox } from "./outbox.ts";
 import type { FilePeers } from "./peers.ts";
@@ -64,15 +65,17 @@ export class Attachments {
     const { clock, formation, hello, peers, nodeName, inbox: inboxPath } = options;
     const ownIds = formation.endpointIds(nodeName).map(({ id }) => shortId(id));
     const distributions = new Distributions(options.store);
+    const garbage = new Garbage();
     const sending: { sender?: Sender } = {};
     const links = new Links({
       clock,
+      garbage,
       formation,
       hello,
       peers,
       open: async (receiver, hash) => await sending.sender?.open(receiver, hash),
     });
-    const shared = { ...options, distributions, ownIds };
+    const shared = { ...options, distributions, ownIds, garbage };
     const { sender, staging, outbox } = await openSender(shared);
     if (sender !== undefined) sending.sender = sender;
     const { fileBytesMax } = options.limits;
@@ -115,7 +118,9 @@ export class Attachments {
   }
 }
 
-type Shared = AttachmentsOptions & Pick<SenderOptions, "distributions" | "ownIds">;
+type Shared = AttachmentsOptions &
+  Pick<SenderOptions, "distributions" | "ownIds"> &
+  Pick<InboxOptions, "garbage">;
 
 type Sending = Pick<Parts, "sender" | "staging" | "outbox">;
 

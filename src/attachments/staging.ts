@@ -9,6 +9,7 @@ import type { Clock } from "../base/clock.ts";
 import { Fault } from "../base/faults.ts";
 import { GROUP_BYTES, HASH_BYTES, SECTION_GROUPS, Shape, TreeBuilder } from "./content-tree.ts";
 import { EvenWriter, readAt } from "./file-bytes.ts";
+import type { Garbage } from "./garbage.ts";
 import { SafeFolder, systemCode, toFileFault } from "./safe-folder.ts";
 
 const TREE = ".tree";
@@ -28,6 +29,7 @@ export interface Described {
 export interface StagingOptions {
   readonly path: string;
   readonly clock: Clock;
+  readonly garbage: Garbage;
   /** Bytes of the disk that are left to others. */
   readonly spareBytes: number;
 }
@@ -157,6 +159,7 @@ export class Staging implements AsyncDisposable {
   }
 
   async #copy({ file, size, sha256, field }: Described, part: string, signal: AbortSignal) {
+    const { clock, garbage } = this.#options;
     const content = await this.#folder.openOwn(part);
     const tree = await this.#folder.openOwn(part + TREE);
     try {
@@ -175,7 +178,8 @@ export class Staging implements AsyncDisposable {
         told.update(bytes);
         await treeWriter.write(builder.add(bytes));
         await contentWriter.write(bytes);
-        await new Promise<void>((resolve) => this.#options.clock.soon(resolve));
+        garbage.passed(bytes.length);
+        await new Promise<void>((resolve) => clock.soon(resolve));
       }
       const more = await readAt(file, buffer.subarray(0, 1), size);
       if (more.length > 0) throw changed(field, "size_bytes: it has become longer");
