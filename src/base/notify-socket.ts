@@ -81,8 +81,14 @@ function monotonicUs(): bigint | undefined {
   }
 }
 
+/** What waits for the program that runs; more than this is a program that hangs. */
+const WAITING_MAX = 16;
+
+/** One after the other: the end of a reload must not be heard before its beginning. */
 function byProgram(address: string, path: string | undefined): Send {
-  return (text) => {
+  const waiting: string[] = [];
+  let isRunning = false;
+  const run = (text: string): boolean => {
     try {
       // It waits until it has been heard: of a process that is gone, systemd does not know whose it was.
       const child = Bun.spawn(["systemd-notify", ...text.split("\n")], {
@@ -92,11 +98,21 @@ function byProgram(address: string, path: string | undefined): Send {
         stderr: "ignore",
       });
       child.unref();
+      isRunning = true;
+      void child.exited.then(() => {
+        isRunning = false;
+        const next = waiting.shift();
+        if (next !== undefined) run(next);
+      });
       return true;
     } catch {
       // No such program: told of as everything that was not sent.
       return false;
     }
+  };
+  return (text) => {
+    if (!isRunning) return run(text);
+    return waiting.length < WAITING_MAX && waiting.push(text) > 0;
   };
 }
 

@@ -266,6 +266,13 @@ for (const release of ["debian-12", "debian-13"] as const) {
           500,
         );
         expect([machine.property("MainPID"), machine.property("NRestarts")]).toEqual([pid, "0"]);
+        await machine.work(`systemctl reload ${UNIT}`);
+        await waitFor(
+          "the end of the reload",
+          MINUTES,
+          () => machine.property("ActiveState") === "active" || undefined,
+          200,
+        );
       },
       10 * MINUTES,
     );
