@@ -7,6 +7,8 @@ export interface Plan {
   readonly singleWrites: number;
   readonly oneClientWrites: number;
   readonly manyClientsWrites: number;
+  /** Of each of many RPC clients. */
+  readonly rpcCalls: number;
   readonly restMs: number;
   readonly attachmentMib: number;
   /** After this long, a measurement of the other system is given up and what it reached is told. */
@@ -19,6 +21,7 @@ export const FULL_PLAN: Plan = {
   singleWrites: 300,
   oneClientWrites: 1000,
   manyClientsWrites: 10_000,
+  rpcCalls: 1000,
   restMs: 60_000,
   attachmentMib: 1024,
   limitMs: 180_000,
@@ -30,6 +33,7 @@ export const QUICK_PLAN: Plan = {
   singleWrites: 100,
   oneClientWrites: 200,
   manyClientsWrites: 2000,
+  rpcCalls: 100,
   restMs: 5000,
   attachmentMib: 256,
   limitMs: 30_000,

@@ -7,7 +7,7 @@ import { meshNodePath } from "../support/executable.ts";
 import { Formation } from "../support/formation.ts";
 import { percentile } from "../support/percentiles.ts";
 import { freeTcpPort } from "../support/ports.ts";
-import { FULL_PLAN, MANY_CLIENTS, type Plan, rounds } from "./plan.ts";
+import { MANY_CLIENTS, type Plan, rounds } from "./plan.ts";
 import { cpuSeconds, residentMb } from "./processes.ts";
 import type { Aim, Report } from "./report.ts";
 import type { Job, LoadResult, SubscribersResult } from "./rpc-jobs.ts";
@@ -52,7 +52,7 @@ interface Measured extends LoadResult {
 }
 
 function loads(plan: Plan): Load[] {
-  const callsEach = plan === FULL_PLAN ? 1000 : 100;
+  const callsEach = plan.rpcCalls;
   const clients = MANY_CLIENTS;
   const put = { call: "PutDocument", clients, callsEach, times: 1 } as const;
   const get = { call: "GetDocument", clients, callsEach, times: plan.rounds } as const;
@@ -66,7 +66,7 @@ function loads(plan: Plan): Load[] {
 }
 
 async function runLoad({ port, pid }: Target, load: Load, plan: Plan): Promise<Measured> {
-  const documentsEach = plan === FULL_PLAN ? 1000 : 100;
+  const documentsEach = plan.rpcCalls;
   const { call, connections, clients, callsEach } = load;
   const cpuBefore = cpuSeconds(pid);
   const job: Job = { kind: "load", port, connections, clients, callsEach, documentsEach, call };
