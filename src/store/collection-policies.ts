@@ -53,7 +53,7 @@ const FULL_HISTORY: SyncMode = { kind: "FullHistory" };
 const LATEST_ONLY: SyncMode = { kind: "LatestOnly" };
 const WINDOWED: SyncMode = { kind: "WindowedHistory", windowSecs: 300 };
 
-/** The older node's table (peat-mesh 0.6.0); a collection that is not in it keeps its full history. */
+/** The older node's table (peat-mesh 0.6.0), and ours for files; any other collection keeps its full history. */
 const MODES: Readonly<Record<string, SyncMode>> = {
   beacons: LATEST_ONLY,
   platforms: LATEST_ONLY,
@@ -64,11 +64,12 @@ const MODES: Readonly<Record<string, SyncMode>> = {
   squad_summaries: LATEST_ONLY,
   platoon_summaries: LATEST_ONLY,
   company_summaries: LATEST_ONLY,
+  file_distributions: LATEST_ONLY,
   track_history: WINDOWED,
   capability_history: WINDOWED,
 };
 
-/** The older node's deletion policies; every other collection is soft_delete. */
+/** The older node's deletion policies, and ours for files; every other collection is soft_delete. */
 const DELETIONS: Readonly<Record<string, DeletionPolicy>> = {
   beacons: { kind: "implicit_ttl", ttlSecs: HOUR_SECS },
   platforms: { kind: "implicit_ttl", ttlSecs: HOUR_SECS },
@@ -76,6 +77,7 @@ const DELETIONS: Readonly<Record<string, DeletionPolicy>> = {
   nodes: { kind: "tombstone", ttlSecs: 24 * HOUR_SECS },
   cells: { kind: "tombstone", ttlSecs: 24 * HOUR_SECS },
   alerts: { kind: "tombstone", ttlSecs: 4 * HOUR_SECS },
+  file_distributions: { kind: "tombstone", ttlSecs: 24 * HOUR_SECS },
 };
 
 /** The older node's lifetimes by preset, in seconds. */

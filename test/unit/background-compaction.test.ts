@@ -77,7 +77,7 @@ describe("at the start", () => {
   test("without a list, the collections are all whose mode is LatestOnly, changed modes included", async () => {
     await using world = start([], 65_536);
     const collections =
-      '["beacons", "platforms", "tracks", "nodes", "cells", "node_states", "squad_summaries", "platoon_summaries", "company_summaries", "units"]';
+      '["beacons", "platforms", "tracks", "nodes", "cells", "node_states", "squad_summaries", "platoon_summaries", "company_summaries", "file_distributions", "units"]';
     expect(told(world.lines)).toEqual([
       `INFO ${TARGET} Auto-derived compaction collections from LatestOnly sync modes collections=${collections}`,
       `INFO ${TARGET} Background compaction started (per-collection) interval_secs=60 threshold_bytes=65536 collections=${collections}`,
