@@ -3,7 +3,6 @@
 import { existsSync, mkdirSync } from "node:fs";
 import { networkInterfaces } from "node:os";
 import { join } from "node:path";
-import { loadOrMakeApiToken } from "./access/token.ts";
 import type { Attachments } from "./attachments/service.ts";
 import { compactInBackground } from "./background-compaction.ts";
 import { systemClock } from "./base/clock.ts";
@@ -12,7 +11,7 @@ import { getLog } from "./base/log.ts";
 import { limitNativeArenas, releaseNativeMemory } from "./base/native-memory.ts";
 import type { Notifier } from "./base/notify-socket.ts";
 import { Scope } from "./base/scope.ts";
-import { Broker } from "./broker/server.ts";
+import type { Broker } from "./broker/server.ts";
 import { buildInfo } from "./build-info.ts";
 import { prepareDataDir } from "./config/data-dir.ts";
 import type { Config } from "./config/settings.ts";
@@ -25,6 +24,8 @@ import type { Network } from "./net/link.ts";
 import { loadIroh } from "./net/load-iroh.ts";
 import { watchLocalAddresses } from "./net/local-addresses.ts";
 import { fileAlpns, fileFeatures, openFiles } from "./node-files.ts";
+import { apiTokenOf, entranceOf, openBroker, openRpc } from "./node-listeners.ts";
+import { NodeMetrics } from "./node-metrics.ts";
 import { NodeStatus } from "./node-status.ts";
 import { Discovery } from "./peer-discovery.ts";
 import type { RpcServer } from "./rpc/server.ts";
@@ -101,7 +102,8 @@ async function open(config: Config, scope: Scope, notifier?: Notifier): Promise<
     deletionMemoryDays: config.deletionMemoryDays,
   });
   manager?.starting("opening the database");
-  const store = openStore(config, policies, scope);
+  const metrics = new NodeMetrics();
+  const store = openStore(config, { policies, scope, metrics });
   scope.defer("store", () => store.close());
   scope.run("scrub", (signal) => store.damage.scrub(signal));
   scope.run("encryption", (signal) => store.resealing.run(systemClock, signal));
@@ -120,7 +122,14 @@ async function open(config: Config, scope: Scope, notifier?: Notifier): Promise<
   const endpoint = shortId(network.id);
   log.info("Iroh endpoint ready", { iroh_endpoint_id: endpoint });
 
-  const { coordinator, files } = await startSync({ config, scope, store, formation, network });
+  const { coordinator, files } = await startSync({
+    config,
+    scope,
+    store,
+    formation,
+    network,
+    metrics,
+  });
   coordinator.accepted.catch((error: unknown) => scope.fail(error));
   const changed = () => coordinator.networkChanged();
   const addresses = { clock: systemClock, list: networkInterfaces, changed };
@@ -138,17 +147,11 @@ async function open(config: Config, scope: Scope, notifier?: Notifier): Promise<
   log.info("Mesh started", { node_id: config.nodeName, device_id: device });
 
   const entrance = entranceOf(config);
-  const broker = await openBroker(config, { store, status, entrance, scope });
+  metrics.watch({ store, status, coordinator, databasePath: databasePath(config) });
+  const common = { store, status, entrance, scope, metrics };
+  const broker = await openBroker(config, common);
   scope.defer("broker", () => broker.close(), STOP_DEADLINES_MS.broker);
-  const rpc = await openRpc(config, {
-    store,
-    status,
-    entrance,
-    network,
-    coordinator,
-    files,
-    scope,
-  });
+  const rpc = await openRpc(config, { ...common, network, coordinator, files });
   scope.defer("rpc", () => rpc?.close(), STOP_DEADLINES_MS.rpc);
   status.listenersOpened();
 
@@ -202,10 +205,12 @@ interface SyncParts {
   readonly store: Store;
   readonly formation: Formation;
   readonly network: Network;
+  readonly metrics: NodeMetrics;
 }
 
 /** Documents with all peers, and files where the settings want them. */
-async function startSync({ config, scope, store, formation, network }: SyncParts) {
+async function startSync(parts: SyncParts) {
+  const { config, scope, store, formation, network } = parts;
   const late: { files?: Attachments } = {};
   const coordinator = new Coordinator({
     network,
@@ -215,6 +220,7 @@ async function startSync({ config, scope, store, formation, network }: SyncParts
     nodeName: config.nodeName,
     version: buildInfo.version,
     random: Math.random,
+    latencies: parts.metrics.latencies,
     onBug: (error) => scope.fail(error),
     features: fileFeatures(config),
     arrivedBeside: async (link) => await late.files?.arrived(link),
@@ -263,7 +269,17 @@ function startCompaction({ config, store, scope }: CompactionParts): void {
   scope.run("compaction", (signal) => compactInBackground(options, signal));
 }
 
-function openStore(config: Config, policies: CollectionPolicies, scope: Scope): Store {
+interface StoreParts {
+  readonly policies: CollectionPolicies;
+  readonly scope: Scope;
+  readonly metrics: NodeMetrics;
+}
+
+function databasePath({ dataDir }: Config): string {
+  return join(dataDir, "automerge", "peat.db");
+}
+
+function openStore(config: Config, { policies, scope, metrics }: StoreParts): Store {
   prepareDataDir(config.dataDir);
   const folder = join(config.dataDir, "automerge");
   mkdirSync(folder, { recursive: true, mode: 0o700 });
@@ -275,7 +291,7 @@ function openStore(config: Config, policies: CollectionPolicies, scope: Scope): 
   }
   const key = config.encryptionKey === "off" ? undefined : config.encryptionKey;
   return Store.open({
-    path: join(folder, "peat.db"),
+    path: databasePath(config),
     nodeName: config.nodeName,
     policies,
     clock: systemClock,
@@ -284,6 +300,7 @@ function openStore(config: Config, policies: CollectionPolicies, scope: Scope): 
     crdtCacheBytes: CRDT_CACHE_BYTES,
     documentBytesMax: config.documentBytesMax,
     encryption: { key, previous: config.encryptionKeysPrevious },
+    commitTimes: metrics.commitTimes,
     onFatal: (fault) => scope.fail(fault),
   });
 }
@@ -305,89 +322,6 @@ async function openAgentWatcher(config: Config, store: Store) {
     tls: { client, ca: agentTlsCa },
     intervalSecs: config.agentPollIntervalSecs,
     random: Math.random,
-  });
-}
-
-function apiTokenOf({ apiToken, runtimeDir }: Pick<Config, "apiToken" | "runtimeDir">) {
-  return {
-    token: apiToken ?? loadOrMakeApiToken(runtimeDir),
-    isTokenConfigured: apiToken !== undefined,
-  };
-}
-
-/** What broker and RPC have in common: who may call, and by which certificate. */
-function entranceOf(config: Config) {
-  const { tlsCert, tlsKey } = config;
-  return {
-    access: { ...apiTokenOf(config), corsOrigins: config.corsOrigins },
-    tls: tlsCert === undefined || tlsKey === undefined ? undefined : { cert: tlsCert, key: tlsKey },
-  };
-}
-
-interface ListenerParts {
-  readonly store: Store;
-  readonly status: NodeStatus;
-  readonly entrance: ReturnType<typeof entranceOf>;
-  readonly scope: Scope;
-}
-
-async function openBroker(config: Config, parts: ListenerParts): Promise<Broker> {
-  const { store, status, scope } = parts;
-  const { access, tls } = parts.entrance;
-  return await Broker.open({
-    store,
-    node: status,
-    clock: systemClock,
-    address: config.brokerAddr,
-    port: config.brokerPort,
-    access: { ...access, reads: config.brokerReads, open: config.apiOpen },
-    tls,
-    onFatal: (error) => scope.fail(error),
-    documentBytesMax: config.documentBytesMax,
-  });
-}
-
-interface RpcNode extends ListenerParts {
-  readonly network: Network;
-  readonly coordinator: Coordinator;
-  readonly files: Attachments | undefined;
-}
-
-async function openRpc(config: Config, parts: RpcNode): Promise<RpcServer | undefined> {
-  if (config.listen.length === 0) return undefined;
-  // Loaded only where it is used: Connect and node's HTTP take megabytes.
-  const [{ RpcServer }, { RpcServices }] = await Promise.all([
-    import("./rpc/server.ts"),
-    import("./rpc/services.ts"),
-  ]);
-  const { store, status, entrance, network, coordinator, files } = parts;
-  const isReady = () => status.readiness().every((check) => check.ready);
-  return await RpcServer.open({
-    ...entrance,
-    clock: systemClock,
-    listen: config.listen,
-    group: config.listenGroup,
-    deadlines: {
-      defaultMs: config.rpcDefaultTimeoutSecs * 1000,
-      maxMs: config.rpcMaxTimeoutSecs * 1000,
-    },
-    connections: {
-      headerReadMs: config.httpHeaderReadTimeoutSecs * 1000,
-      idleMs: config.httpMaxConnectionIdleSecs * 1000,
-      pingMs: config.http2KeepaliveIntervalSecs * 1000,
-      pingAckMs: config.http2KeepaliveTimeoutSecs * 1000,
-      streamsMax: config.http2MaxConcurrentStreams,
-    },
-    documentBytesMax: config.documentBytesMax,
-    services: new RpcServices({
-      store,
-      clock: systemClock,
-      nodeName: config.nodeName,
-      endpointId: network.id,
-      sync: coordinator,
-      files,
-      isReady,
-    }),
   });
 }
 

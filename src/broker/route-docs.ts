@@ -320,6 +320,15 @@ export const ROUTE_DOCS = {
       [400, 503],
     ),
   }),
+  metrics: describe({
+    summary: "What Prometheus reads of this node.",
+    responses: answers({
+      200: {
+        description: "Text format 0.0.4.",
+        content: { "text/plain": { schema: text } },
+      },
+    }),
+  }),
   openapi: describe({
     summary: "This description (OpenAPI 3.1).",
     responses: answers({ 200: json("The description.", { type: "object" }) }),

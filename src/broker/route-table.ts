@@ -24,13 +24,19 @@ export class RouteTable {
     }
   }
 
+  /** The route of a path; undefined if there is none. */
+  routeOf(path: string): string | undefined {
+    const segments = path.split("/");
+    for (const [route, pattern] of this.#patterns) {
+      if (matches(pattern.segments, segments)) return route;
+    }
+    return undefined;
+  }
+
   /** Methods of the path in a request, as it stands there; none if there is no such path. */
   methodsOf(path: string): readonly string[] {
-    const segments = path.split("/");
-    for (const pattern of this.#patterns.values()) {
-      if (matches(pattern.segments, segments)) return [...pattern.methods, "OPTIONS"];
-    }
-    return [];
+    const pattern = this.#patterns.get(this.routeOf(path) ?? "");
+    return pattern === undefined ? [] : [...pattern.methods, "OPTIONS"];
   }
 }
 

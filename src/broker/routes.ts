@@ -2,6 +2,7 @@
 import { Elysia } from "elysia";
 import { type Clock, within } from "../base/clock.ts";
 import { Fault } from "../base/faults.ts";
+import { PROMETHEUS_TYPE } from "../base/prometheus.ts";
 import { documentKey, parseCollection } from "../store/document-key.ts";
 import type { Store, StoredDocument, WriteOperation } from "../store/store.ts";
 import { answerJson, answerNotModified } from "./answers.ts";
@@ -40,6 +41,8 @@ export interface RouteContext {
   readonly pageBytesMax: number;
   readonly requestMs: number;
   readonly writesMax: number;
+  /** Undefined: there are none. */
+  readonly metrics?: (() => string) | undefined;
 }
 
 const DOCUMENT = `${API}/documents/:collection/:id` as const;
@@ -98,6 +101,13 @@ function answerReadiness({ node }: RouteContext): Response {
   const checks = node.readiness();
   const status = checks.every((check) => check.ready) ? 200 : 503;
   return answerJson(viewReadiness(node, checks), status);
+}
+
+function answerMetrics({ metrics }: RouteContext): Response {
+  if (metrics === undefined) throw new Fault("route_not_found", "this node keeps no metrics");
+  return new Response(metrics(), {
+    headers: { "content-type": PROMETHEUS_TYPE, "x-content-type-options": "nosniff" },
+  });
 }
 
 function answerPeer({ node }: RouteContext, id: string): Response {
@@ -194,6 +204,7 @@ function nodeRoutes(context: RouteContext) {
       () => answerJson(viewTopology(topologyOf(node.peers()))),
       ROUTE_DOCS.topology,
     )
+    .get("/metrics", () => answerMetrics(context), ROUTE_DOCS.metrics)
     .get(`${API}/summary`, () => answerJson(viewSummary(store.summary())), ROUTE_DOCS.summary);
 }
 

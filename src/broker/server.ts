@@ -5,6 +5,7 @@ import { Access, type AccessOptions, type ApiToken } from "../access/access.ts";
 import { readTls, type TlsFiles, type TlsTexts, TlsWatch } from "../access/tls-files.ts";
 import { BugError } from "../base/assert.ts";
 import { type Clock, within } from "../base/clock.ts";
+import type { DistributionFamily } from "../base/distribution.ts";
 import { Fault, messageOf } from "../base/faults.ts";
 import { getLog } from "../base/log.ts";
 import { printHostPort } from "../identity/peer.ts";
@@ -65,6 +66,10 @@ export interface BrokerOptions {
   /** Largest document of the store: bodies may be twice as long, for their blanks and escapes. */
   readonly documentBytesMax: number;
   readonly limits?: Partial<BrokerLimits>;
+  /** Text for whoever scrapes this node. */
+  readonly metrics?: (() => string) | undefined;
+  /** Seconds of each request by method, route and status are counted there. */
+  readonly requestTimes?: DistributionFamily | undefined;
 }
 
 /** Silent connections end after this; longer than any request may take. */
@@ -104,7 +109,8 @@ export class Broker {
       clock,
       limits: eventLimits(this.#limits),
     });
-    this.#app = makeRoutes({ ...this.#limits, store, node, clock, events: this.#events });
+    const about = { store, node, clock, events: this.#events, metrics: options.metrics };
+    this.#app = makeRoutes({ ...this.#limits, ...about });
     this.#app.onError(({ error, code, request }) => this.#explain(error, code, request));
     this.#table = new RouteTable(this.#app.routes);
     this.#server = this.#listen(tls);
@@ -201,13 +207,28 @@ export class Broker {
   }
 
   async #answer(request: Request, server: Server): Promise<Response> {
+    const sinceMs = performance.now();
     const response = await this.#route(request, server);
+    this.#count(request, response, sinceMs);
     const origin = request.headers.get("origin");
     if (origin !== null) {
       const allowed = this.#access.allowedOrigin(origin, request.headers);
       if (allowed !== undefined) allowOrigin(response, allowed);
     }
     return response;
+  }
+
+  #count(request: Request, response: Response | undefined, sinceMs: number): void {
+    const { requestTimes } = this.#options;
+    if (requestTimes === undefined) return;
+    const { method } = request;
+    const route = this.#table.routeOf(pathOf(request));
+    // What a stranger makes up is no series of its own.
+    const isKnown = route !== undefined && this.#table.methodsOf(route).includes(method);
+    // A WebSocket has no response any more.
+    const status = String(response?.status ?? 101);
+    const seconds = (performance.now() - sinceMs) / 1000;
+    requestTimes.observe([isKnown ? method : "other", route ?? "none", status], seconds);
   }
 
   #route(request: Request, server: Server): Response | Promise<Response> {

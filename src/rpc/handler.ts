@@ -17,6 +17,7 @@ import {
 } from "@connectrpc/connect-node";
 import type { Access, HeaderView } from "../access/access.ts";
 import type { Clock } from "../base/clock.ts";
+import type { DistributionFamily } from "../base/distribution.ts";
 import { Fault, messageOf } from "../base/faults.ts";
 import { getLog } from "../base/log.ts";
 import type { Request, Response } from "./connections.ts";
@@ -24,6 +25,7 @@ import { type DeadlineLimits, deadlineMs, setDeadline, streamDeadlineMs } from "
 import { explain, toConnectError } from "./errors.ts";
 import { Health } from "./gen/grpc/health/v1/health_pb.ts";
 import { COMPRESS_BYTES_MIN } from "./limits.ts";
+import { measure } from "./measure.ts";
 import { refuse, refuseMethod } from "./refusal.ts";
 import { discardRest } from "./request-rest.ts";
 import type { RpcServices } from "./services.ts";
@@ -41,6 +43,8 @@ export interface HandlerOptions {
   readonly deadlines: DeadlineLimits;
   readonly messageBytesMax: number;
   readonly services: Pick<RpcServices, "register">;
+  /** Seconds of each call, streams to their end, by method and code are counted there. */
+  readonly callTimes?: DistributionFamily | undefined;
 }
 
 /** How long a browser may remember what it was allowed. */
@@ -98,7 +102,7 @@ export class RpcHandler {
       acceptCompression: [compressionGzip, compressionZstd],
       compressMinBytes: COMPRESS_BYTES_MIN,
       readMaxBytes: options.messageBytesMax,
-      interceptors: [explain],
+      interceptors: [measure(options.callTimes), explain],
       requestGate: checkAccess,
     });
     options.services.register(router, this.#stopping.signal);

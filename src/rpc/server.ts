@@ -4,6 +4,7 @@ import { createServer as createTlsServer, type Server as TlsServer } from "node:
 import { Access, type AccessOptions, type ApiToken, isLoopback } from "../access/access.ts";
 import { readTls, type TlsFiles, type TlsTexts, TlsWatch } from "../access/tls-files.ts";
 import { type Clock, within } from "../base/clock.ts";
+import type { DistributionFamily } from "../base/distribution.ts";
 import { Fault, messageOf } from "../base/faults.ts";
 import { getLog } from "../base/log.ts";
 import { type ConnectionLimits, Connections, type Request } from "./connections.ts";
@@ -30,6 +31,8 @@ export interface RpcServerOptions {
   /** Largest document of the store: messages may be twice as long, for blanks and escapes. */
   readonly documentBytesMax: number;
   readonly services: Pick<RpcServices, "register">;
+  /** Seconds of each call are counted there. */
+  readonly callTimes?: DistributionFamily | undefined;
 }
 
 interface Listener {

@@ -1,5 +1,6 @@
 // The file on disk: SQLite in WAL mode, every commit synchronous. Rows in, rows out; no CRDT is known here.
 import { Database as Sqlite } from "bun:sqlite";
+import type { Distribution } from "../base/distribution.ts";
 import { type Fault, messageOf } from "../base/faults.ts";
 import { getLog } from "../base/log.ts";
 import type { DocumentKey } from "./document-key.ts";
@@ -44,6 +45,8 @@ export interface DatabaseOptions {
   readonly encryption?: SealOptions | undefined;
   /** Called when reading fails: what is here can no longer be told. */
   readonly onFailure?: (fault: Fault) => void;
+  /** Seconds that each commit takes are counted there. */
+  readonly commitTimes?: Distribution | undefined;
 }
 
 /** Greater sequence numbers are damage: a million commits a second would take a century to get there. */
@@ -63,11 +66,13 @@ export class Database {
   readonly #sqlite: Sqlite;
   readonly #seal: Seal;
   readonly #onFailure: (fault: Fault) => void;
+  readonly #commitTimes: Distribution | undefined;
 
   private constructor(sqlite: Sqlite, seal: Seal, options: DatabaseOptions) {
     const { path, onFailure, now = Date.now, encryption = NO_ENCRYPTION } = options;
     this.#sqlite = sqlite;
     this.#seal = seal;
+    this.#commitTimes = options.commitTimes;
     this.path = path;
     this.renderings = new RenderingTable(sqlite, seal);
     this.resealing = new Resealing({ sqlite, seal, path, renderings: this.renderings });
@@ -231,6 +236,7 @@ export class Database {
     also: () => void = () => undefined,
   ): void {
     const db = this.#sqlite;
+    const sinceMs = performance.now();
     try {
       db.exec("BEGIN IMMEDIATE");
       for (const row of removed) this.#setAside(row, now);
@@ -257,6 +263,7 @@ export class Database {
       if (db.inTransaction) this.#rollback();
       throw toStorageFault(error, this.path);
     }
+    this.#commitTimes?.observe((performance.now() - sinceMs) / 1000);
   }
 
   #setAside(row: DamagedRow, now: number): void {

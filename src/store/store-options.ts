@@ -1,5 +1,6 @@
 // What a store is opened with, and what it tells of itself.
 import type { Clock } from "../base/clock.ts";
+import type { Distribution } from "../base/distribution.ts";
 import type { Fault } from "../base/faults.ts";
 import type { CollectionPolicies } from "./collection-policies.ts";
 import type { DocumentKey } from "./document-key.ts";
@@ -28,6 +29,8 @@ export interface StoreOptions {
   readonly documentBytesMax: number;
   /** How documents lie on disk; in the clear unless given. */
   readonly encryption?: SealOptions | undefined;
+  /** Seconds that each commit takes are counted there. */
+  readonly commitTimes?: Distribution | undefined;
   /** Called once for a failure after which nothing here may be trusted: the process has to end. */
   readonly onFatal: (fault: Fault) => void;
 }

@@ -13,6 +13,7 @@ export class CatchUp {
   #from: object | undefined;
   #at = 0;
   #since = 0;
+  #hasAgreed = false;
 
   constructor(clock: Clock) {
     this.#clock = clock;
@@ -50,6 +51,16 @@ export class CatchUp {
   /** The peer goes on sending. */
   progress(peer: object): void {
     if (this.#from === peer) this.#hold(peer);
+  }
+
+  /** Some peer and this node hold the same. */
+  agreed(): void {
+    this.#hasAgreed = true;
+  }
+
+  /** Whether any peer and this node have ever held the same. */
+  get hasAgreed(): boolean {
+    return this.#hasAgreed;
   }
 
   /** Nothing more is to come from the peer. */

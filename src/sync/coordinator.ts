@@ -1,5 +1,6 @@
 // All peers of this node: who is connected by which link, what goes to whom, and what others are told of it.
 import type { Clock } from "../base/clock.ts";
+import type { Distribution } from "../base/distribution.ts";
 import { messageOf } from "../base/faults.ts";
 import { getLog } from "../base/log.ts";
 import type { Formation } from "../identity/formation.ts";
@@ -36,6 +37,8 @@ export interface CoordinatorOptions {
   readonly version: string;
   /** In [0, 1). */
   readonly random: () => number;
+  /** Seconds from sending changes to the acknowledgement of their commit are counted there. */
+  readonly latencies?: Distribution | undefined;
   /** Something that can't happen has: the process has to end. */
   readonly onBug: (error: unknown) => void;
   /** Bits that this node's hello has beside the coordinator's own. */
@@ -82,7 +85,6 @@ export class Coordinator {
   #cancelNeighbours: (() => void) | undefined;
   #admitted = 0;
   #isClosed = false;
-  #hasAgreed = false;
 
   constructor(options: CoordinatorOptions) {
     this.#options = options;
@@ -187,7 +189,7 @@ export class Coordinator {
 
   /** Whether any peer and this node have ever had equal documents. */
   get hasAgreed(): boolean {
-    return this.#hasAgreed;
+    return this.#catchUp.hasAgreed;
   }
 
   /** Whether a peer is sending what this node lacks. */
@@ -286,15 +288,12 @@ export class Coordinator {
 
   #begin(member: Member, replaced?: Session): void {
     if (replaced !== undefined) this.#traffic.add(replaced.statistics);
-    const { store, clock, onBug } = this.#options;
-    const onAgreed = () => {
-      this.#hasAgreed = true;
-    };
+    const { store, clock, onBug, latencies } = this.#options;
     this.#admitted += 1;
     const shared = { catchUp: this.#catchUp, claims: this.#claims, relays: this.#relays };
     const onDoubt = (silent: Session) => this.#dialBeside(silent);
     const isSame = replaced?.member.hello.start === member.hello.start;
-    const context = { store, clock, onAgreed, ...shared, onDoubt, onBug };
+    const context = { store, clock, latencies, ...shared, onDoubt, onBug };
     const session = new Session(member, context, isSame ? replaced?.legacy : undefined);
     this.#sessions.set(session.name, session);
     this.#relays.add(session.carrier);

@@ -1,5 +1,6 @@
 // What goes to one peer, frame by frame: answers first, then states as far as the window allows.
 import { type Clock, sleep } from "../base/clock.ts";
+import type { Distribution } from "../base/distribution.ts";
 import type { ByteStream } from "../net/link.ts";
 import type { DocumentKey } from "../store/document-key.ts";
 import { encodeNative, encodeNativePacked, type NativeMessage } from "../wire/native.ts";
@@ -27,6 +28,7 @@ export interface FrameWriterContext {
   readonly signal: AbortSignal;
   /** Whether the peer takes packed frames. */
   readonly isPacked: boolean;
+  readonly latencies: Distribution | undefined;
   /** The peer takes nothing any more. */
   readonly stalled: () => void;
 }
@@ -42,7 +44,7 @@ export class FrameWriter {
 
   constructor(context: FrameWriterContext) {
     this.#context = context;
-    this.window = new Window(context.clock);
+    this.window = new Window(context.clock, context.latencies);
   }
 
   /** Sends an answer before any states that wait. */

@@ -1,5 +1,6 @@
 // What a session has in common with the others of its node.
 import type { Clock } from "../base/clock.ts";
+import type { Distribution } from "../base/distribution.ts";
 import type { Store } from "../store/store.ts";
 import type { CatchUp } from "./catch-up.ts";
 import type { Claims } from "./claims.ts";
@@ -12,8 +13,8 @@ export interface SessionContext {
   readonly catchUp: CatchUp;
   readonly claims: Claims;
   readonly relays: Relays;
-  /** Called whenever both sides have found their sums equal. */
-  readonly onAgreed: (session: Session) => void;
+  /** Seconds from sending changes to the acknowledgement of their commit are counted there. */
+  readonly latencies: Distribution | undefined;
   /** Called when the path to the peer seems dead. */
   readonly onDoubt: (session: Session) => void;
   /** Something that can't happen has: the process has to end. */

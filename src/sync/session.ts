@@ -103,6 +103,7 @@ export class Session {
       statistics: this.statistics,
       signal: this.#abort.signal,
       stalled: () => this.#stalled(),
+      latencies: context.latencies,
     });
     const { store, clock, catchUp } = context;
     const isDialer = member.link.direction === "outgoing";
@@ -120,7 +121,7 @@ export class Session {
       agreed: () => {
         this.#acquaintance.agreed(clock.now());
         this.carrier.agreed();
-        context.onAgreed(this);
+        context.catchUp.agreed();
       },
     });
     this.ended = this.#run();

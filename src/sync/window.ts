@@ -1,6 +1,7 @@
 // How many bytes may be on their way to one peer, unacknowledged: as many as its link carries without a queue. What
 // is urgent waits behind no more than them, on a link of a few kilobytes a second too.
 import type { Clock } from "../base/clock.ts";
+import type { Distribution } from "../base/distribution.ts";
 import type { DocumentKey } from "../store/document-key.ts";
 import { STATES_BYTES_TARGET } from "../wire/native.ts";
 
@@ -26,6 +27,7 @@ interface Sent {
 
 export class Window {
   readonly #clock: Clock;
+  readonly #latencies: Distribution | undefined;
   readonly #sent: Sent[] = [];
   #size = BYTES_START;
   #inFlight = 0;
@@ -36,8 +38,10 @@ export class Window {
   readonly #recentMs: number[] = [];
   #quickest = { lagMs: Number.POSITIVE_INFINITY, at: 0 };
 
-  constructor(clock: Clock) {
+  /** `latencies`: seconds from sending to acknowledgement are counted there. */
+  constructor(clock: Clock, latencies?: Distribution) {
     this.#clock = clock;
+    this.#latencies = latencies;
   }
 
   get hasRoom(): boolean {
@@ -102,6 +106,7 @@ export class Window {
     for (const { bytes, at } of this.#sent.splice(0, index + 1)) {
       this.#inFlight -= bytes;
       this.#lastLagMs = this.#clock.monotonic() - at;
+      this.#latencies?.observe(this.#lastLagMs / 1000);
       this.#adapt(bytes);
     }
   }

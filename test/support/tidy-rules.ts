@@ -23,6 +23,8 @@ const LEVELS: readonly (readonly string[])[] = [
     "peer-discovery.ts",
     "service-manager.ts",
   ],
+  ["node-metrics.ts"],
+  ["node-listeners.ts"],
   ["app.ts"],
   ["cli"],
   ["main.ts"],
@@ -80,12 +82,18 @@ export function upwardImports(files: readonly SourceFile[]): string[] {
   return complaints;
 }
 
-/** Settings become options of each service in app.ts; nothing below reads them. */
+/** Settings become options of each service in app.ts and its part for listeners; nothing below reads them. */
 export function settingsBelowApp(files: readonly SourceFile[]): string[] {
   return files
-    .filter(({ path }) => levelOf(unitOf(path)) < levelOf("app.ts") && unitOf(path) !== "config")
+    .filter(
+      ({ path }) =>
+        levelOf(unitOf(path)) < levelOf("node-listeners.ts") && unitOf(path) !== "config",
+    )
     .filter(({ text }) => importsOf(text).some((module) => /(^|\/)config\//.test(module)))
-    .map(({ path }) => `${path}: only app.ts, cli and main.ts may know the settings`);
+    .map(
+      ({ path }) =>
+        `${path}: only app.ts, node-listeners.ts, cli and main.ts may know the settings`,
+    );
 }
 
 export function strayModules(files: readonly SourceFile[]): string[] {
