@@ -85,12 +85,7 @@ const OPERATION: readonly Row[] = [
     path: "serviceMonitor",
     help: "A ServiceMonitor for the Prometheus operator; made only in clusters that know the kind.",
   },
-  own(
-    "serviceMonitor.enabled",
-    false,
-    yesNo,
-    "Whether there is one. This version of the node does not serve /metrics yet.",
-  ),
+  own("serviceMonitor.enabled", false, yesNo, "Whether there is one."),
   own("serviceMonitor.interval", "30s", text, "Time between two scrapes."),
   own(
     "serviceMonitor.tlsConfig",
