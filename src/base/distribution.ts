@@ -1,7 +1,7 @@
 // How often values of which size came, for whoever shows it: counts below fixed bounds, as Prometheus keeps them.
 
 /** Seconds from a tenth of a millisecond to a minute. */
-export const SECONDS: readonly number[] = [
+const SECONDS: readonly number[] = [
   0.0001, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60,
 ];
 
