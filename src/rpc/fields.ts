@@ -8,8 +8,9 @@ export function fieldFault(field: string, sentence: string, cause?: unknown): Fa
 }
 
 function named(field: string, error: unknown): unknown {
-  if (!(error instanceof Fault) || error.code !== "invalid_argument") return error;
-  return fieldFault(field, error.message);
+  if (!(error instanceof Fault)) return error;
+  if (error.code !== "invalid_argument" && error.code !== "payload_too_large") return error;
+  return new Fault(error.code, `${field}: ${error.message}`);
 }
 
 /** What `read` gives; what it finds wrong is told with the field's name. */

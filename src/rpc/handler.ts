@@ -106,6 +106,7 @@ export class RpcHandler {
       requestGate: checkAccess,
     });
     options.services.register(router, this.#stopping.signal);
+    // Of two for one path the later one counts.
     for (const call of router.handlers) this.#calls.set(call.requestPath, call);
   }
 

@@ -1,5 +1,5 @@
 // All services of the listeners, and what they are made of.
-import type { ConnectRouter } from "@connectrpc/connect";
+import type { ConnectRouter, ServiceImpl } from "@connectrpc/connect";
 import type { Attachments } from "../attachments/service.ts";
 import type { Clock } from "../base/clock.ts";
 import { Fault } from "../base/faults.ts";
@@ -30,6 +30,21 @@ export interface RpcParts extends PeerParts {
 
 const SERVICES = [PeatSidecar, Health, ServerReflection, ServerReflectionAlpha];
 
+/**
+ * In front of the lenient ones: JSON of calls that keep what they are given. An enum's name or a field that is not
+ * known would be left out, and something else be kept than was asked for: deletions by another policy, for one.
+ */
+function registerStrictly(router: ConnectRouter, calls: ServiceImpl<typeof PeatSidecar>): void {
+  const options = { jsonOptions: { ignoreUnknownFields: false } };
+  const { method } = PeatSidecar;
+  router.rpc(method.setCollectionConfig, calls.setCollectionConfig, options);
+  router.rpc(method.putNode, calls.putNode, options);
+  router.rpc(method.putCell, calls.putCell, options);
+  router.rpc(method.putTrack, calls.putTrack, options);
+  router.rpc(method.putCommand, calls.putCommand, options);
+  router.rpc(method.sendAttachments, calls.sendAttachments, options);
+}
+
 export class RpcServices {
   readonly #parts: RpcParts;
   #openStreams = 0;
@@ -50,7 +65,7 @@ export class RpcServices {
     const reflection = new Reflection(SERVICES);
     const enterStream = () => this.#enterStream();
     const names = SERVICES.map(({ typeName }) => typeName);
-    router.service(PeatSidecar, {
+    const calls = {
       ...documentCalls(this.#parts),
       ...typedCalls(this.#parts),
       ...peerCalls(this.#parts, stopping),
@@ -60,7 +75,9 @@ export class RpcServices {
         this.#counted(subscribeBundle(request, files, { signal, stopping })),
       subscribe: (request, { signal }) =>
         this.#counted(subscribe(request, { store, clock, pace }, { signal, stopping })),
-    });
+    } satisfies ServiceImpl<typeof PeatSidecar>;
+    router.service(PeatSidecar, calls);
+    registerStrictly(router, calls);
     router.service(Health, healthCalls({ clock, isReady, names, stopping, enterStream }));
     router.service(ServerReflection, {
       serverReflectionInfo: (requests) => reflection.v1(requests),
