@@ -68,7 +68,15 @@ const outcomes = await Promise.all([
     tool("knip", "knip", "--no-progress"),
     tests("simulation", "test/simulation", "test/contracts"),
   ]),
-  lane([tests("unit", "test/unit", "test/tidy.test.ts", "test/generated.test.ts", "test/parity.test.ts")]),
+  lane([
+    tests(
+      "unit",
+      "test/unit",
+      "test/tidy.test.ts",
+      "test/generated.test.ts",
+      "test/parity.test.ts",
+    ),
+  ]),
 ]);
 const failed = outcomes.flat().filter((outcome) => !outcome.isGood);
 for (const outcome of failed) console.log(`\n──── ${outcome.stage}\n${outcome.text.trimEnd()}`);

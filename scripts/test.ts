@@ -12,7 +12,11 @@ interface Suite {
 
 // The rules about the source and the cheap tests come first: they fail in seconds.
 const SUITES: readonly Suite[] = [
-  { name: "source", paths: ["test/tidy.test.ts", "test/generated.test.ts", "test/parity.test.ts"], testTimeoutMs: 30_000 },
+  {
+    name: "source",
+    paths: ["test/tidy.test.ts", "test/generated.test.ts", "test/parity.test.ts"],
+    testTimeoutMs: 30_000,
+  },
   { name: "unit", paths: ["test/unit"], testTimeoutMs: 30_000 },
   { name: "contracts", paths: ["test/contracts"], testTimeoutMs: 60_000 },
   { name: "simulation", paths: ["test/simulation"], testTimeoutMs: 300_000 },
