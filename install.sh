@@ -99,7 +99,6 @@ read_arguments() {
     *) misused "--format is deb, rpm or plain, not $format" ;;
     esac
     [ "$purge" = no ] || [ "$action" = uninstall ] || misused "--purge belongs to uninstall"
-    [ -z "$secret_file" ] || [ -r "$secret_file" ] || die "can't read the secret file $secret_file"
 }
 
 set_option() {
@@ -382,7 +381,7 @@ install_deb() {
     fi
     if has apt-get; then
         act env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends \
-            --reinstall --allow-downgrades -o Dpkg::Options::=--force-confold "$workshop/$file"
+            --reinstall --allow-downgrades -o DPkg::Lock::Timeout=120 -o Dpkg::Options::=--force-confold "$workshop/$file"
     else
         act env DEBIAN_FRONTEND=noninteractive dpkg --force-confold -i "$workshop/$file"
     fi
@@ -499,7 +498,9 @@ install_plain() {
     refuse_foreign
     make_user
     printf 'archive %s archive\nversion %s version\n' "$hash" "$version" >"$workshop/manifest"
-    # First beside their places, then all into them: a full disk is noticed before.
+    # First beside their places, then all into them: a full disk is noticed before. The manifest goes before the others:
+    # whatever happens then, the next run knows what is ours.
+    echo "$manifest" >"$workshop/placed"
     while read -r path <&3; do
         ! is_wanted "$path" || put_beside "$path"
     done 3<"$workshop/files"
@@ -507,13 +508,13 @@ install_plain() {
         # Folders of the first time stay noted.
         grep '^folder ' "$manifest" >>"$workshop/manifest" || true
     fi
-    echo "$manifest" >>"$workshop/placed"
     act install -m 644 "$workshop/manifest" "$manifest.peat-new"
-    remove_forsaken
+    [ ! -r "$manifest" ] || cp "$manifest" "$workshop/before"
     while read -r path <&3; do
         act mv -f "$path.peat-new" "$path"
     done 3<"$workshop/placed"
     : >"$workshop/placed"
+    remove_forsaken
     act install -d -m 700 -o peat-sidecar -g peat-sidecar /var/lib/peat-sidecar
 }
 
@@ -539,7 +540,8 @@ put_beside() {
     sum=$(hash_of "$source")
     if is_settings "$place"; then
         before=$(noted "$place")
-        if [ -e "$place" ] && { [ -z "$before" ] || [ "$($elevate sha256sum "$place" | cut -c 1-64)" != "$before" ]; }; then
+        # Only root sees what is in there.
+        if see test -e "$place" && { [ -z "$before" ] || [ "$($elevate sha256sum "$place" | cut -c 1-64)" != "$before" ]; }; then
             say "$place is kept as it is."
             echo "settings ${before:--} $place" >>"$workshop/manifest"
             return
@@ -558,12 +560,13 @@ put_beside() {
 
 # Files that the version before had and this one has not.
 remove_forsaken() {
-    [ -r "$manifest" ] || return 0
+    [ -r "$workshop/before" ] || return 0
+    cut -d ' ' -f 3 "$workshop/manifest" >"$workshop/now"
     while read -r kind sum path <&3; do
         case "$kind" in
-        file | link) grep -q " $path\$" "$workshop/manifest" || act rm -f "$path" ;;
+        file | link) grep -qxF "$path" "$workshop/now" || act rm -f "$path" ;;
         esac
-    done 3<"$manifest"
+    done 3<"$workshop/before"
 }
 
 # ---- the service
@@ -610,14 +613,18 @@ start_service() {
             act systemctl start peat-sidecar.service
         fi
         ;;
-    openrc)
-        if rc-service --quiet peat-sidecar status >/dev/null 2>&1; then
-            act rc-service peat-sidecar restart
-        elif [ "$service" = yes ] && has_secret; then
-            act rc-service peat-sidecar start
-        fi
-        ;;
+    openrc) start_openrc ;;
     esac
+}
+
+start_openrc() {
+    # Where it was not booted there is nothing to start.
+    [ -e /run/openrc/softlevel ] || return 0
+    if rc-service --quiet peat-sidecar status >/dev/null 2>&1; then
+        [ "$is_changed" = no ] || act rc-service peat-sidecar restart
+    elif [ "$service" = yes ] && { [ "$is_new" = yes ] || [ "$setup" = yes ] || [ -n "$secret_file" ]; }; then
+        ! has_secret || act rc-service peat-sidecar start
+    fi
 }
 
 tell_what_is_next() {
@@ -636,6 +643,9 @@ tell_what_is_next() {
 
 install_all() {
     find_root
+    if [ -n "$secret_file" ] && [ "$dry_run" = no ]; then
+        see test -r "$secret_file" || die "can't read the secret file $secret_file"
+    fi
     make_workshop
     fetch SHA256SUMS
     verify_signature
@@ -648,9 +658,13 @@ install_all() {
         [ "$(printf '%s\n%s\n' "$here" "$version" | sort -V | tail -n 1)" = "$here" ]; then
         die "$version is older than $here, which is installed; --allow-downgrade installs it all the same"
     fi
+    is_changed=yes
     if is_whole; then
         say "peat-sidecar $version is installed already ($format)."
+        is_changed=no
         give_secret
+        # systemd's is started by setup itself.
+        [ "$init" != openrc ] || start_openrc
         return
     fi
     fetch_file
@@ -726,7 +740,9 @@ uninstall_plain() {
     systemd) act systemctl --quiet disable --now peat-sidecar.service || true ;;
     systemd-offline) act systemctl --quiet disable peat-sidecar.service || true ;;
     openrc)
-        ! rc-service --quiet peat-sidecar status >/dev/null 2>&1 || act rc-service peat-sidecar stop
+        if [ -e /run/openrc/softlevel ] && rc-service --quiet peat-sidecar status >/dev/null 2>&1; then
+            act rc-service peat-sidecar stop
+        fi
         ! see test -e /etc/runlevels/default/peat-sidecar || act rc-update --quiet delete peat-sidecar default
         ;;
     esac

@@ -5,8 +5,8 @@ import { join } from "node:path";
 import { testCacheFolder } from "./test-cache.ts";
 
 /**
- * What each is for: 12 and 13 boot systemd 252 and 257, `rpm` and `dnf` have those package managers too, `openrc` boots
- * OpenRC and has several shells, `bare` has no systemd, 11 is too old for the packages.
+ * What each is for: 12 and 13 boot systemd 252 and 257, `rpm` and `dnf` have those package managers too, `shells` boots
+ * OpenRC and has several of them, `bare` has no systemd, 11 is too old for the packages.
  */
 export const DEBIAN_ROOTS = {
   "debian-12": { suite: "bookworm", packages: ["systemd-sysv", "dbus", "curl"] },
@@ -16,9 +16,9 @@ export const DEBIAN_ROOTS = {
     suite: "bookworm",
     packages: ["systemd-sysv", "dbus", "curl", "rpm", "dnf", "gpg"],
   },
-  "debian-12-openrc": {
+  "debian-12-shells": {
     suite: "bookworm",
-    packages: ["openrc", "busybox", "mksh", "curl", "wget", "openssh-client"],
+    packages: ["openrc", "busybox", "mksh", "sudo", "curl", "wget", "openssh-client"],
   },
   "debian-12-bare": { suite: "bookworm", packages: [] },
   "debian-11-bare": { suite: "bullseye", packages: [] },

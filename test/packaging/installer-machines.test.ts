@@ -25,7 +25,7 @@ const roots = {
   deb: await rootOrReason("debian-12"),
   plain: await rootOrReason("debian-13"),
   rpm: await rootOrReason("debian-12-dnf"),
-  openrc: await rootOrReason("debian-12-openrc"),
+  openrc: await rootOrReason("debian-12-shells"),
 };
 const isAnyUsable = Object.values(roots).some(({ missing }) => missing === undefined);
 
@@ -250,8 +250,8 @@ test.skipIf(roots.openrc.missing !== undefined)(
       1,
       expect.stringContaining("peat-sidecar setup"),
     ]);
-    machine.read("mv /run/curl /usr/bin/curl && peat-sidecar setup");
-    machine.read("rc-service peat-sidecar start");
+    machine.read("mv /run/curl /usr/bin/curl");
+    expect(machine.run(`${by("good")} --setup`)).toEqual(good("is installed already (plain)."));
     const alive = () =>
       waitFor(
         "an answer",

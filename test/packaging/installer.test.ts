@@ -5,6 +5,7 @@ import { copyFileSync, cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } 
 import { join } from "node:path";
 import { findDebianRoot } from "../../scripts/support/debian-roots.ts";
 import { projectDir } from "../../scripts/support/project.ts";
+import { cuts } from "../support/cut-script.ts";
 import { BareRoot, has, type Outcome } from "../support/machine.ts";
 import { rootOrReason } from "../support/packaged-node.ts";
 import { type TempFolder, tempFolder } from "../support/temp-folder.ts";
@@ -18,7 +19,7 @@ const RELEASE = "/media/release";
 const NEWER = "/media/newer";
 const INSTALL = `${RELEASE}/install.sh --from ${RELEASE}`;
 
-const shells = await rootOrReason("debian-12-openrc");
+const shells = await rootOrReason("debian-12-shells");
 const bare = await rootOrReason("debian-12-bare");
 const old = await rootOrReason("debian-11-bare");
 const newest = await findDebianRoot("debian-13");
@@ -141,32 +142,48 @@ test.skipIf(shells.missing !== undefined)(
   5 * MINUTES,
 );
 
-/**
- * Every byte of what is at the top level, of the end, and of a key some; of each function its first and last line, and
- * the middle of every fourth line inside.
- */
-function cuts(script: string): number[] {
-  const places = new Set<number>();
-  const end = script.trimEnd().length;
-  const [head = 0, key = 0, functions = 0] = ["\n{", "\nRELEASE_KEY=", "\nusage()"].map((words) =>
-    script.indexOf(words),
-  );
-  const add = (from: number, to: number, step = 1) => {
-    for (let at = from; at < to && at < end; at += step) places.add(at);
-  };
-  add(0, head, 20);
-  add(head, key);
-  add(key, functions, 9);
-  add(end - 120, end);
-  let at = functions;
-  for (const [index, line] of script.slice(at).split("\n").entries()) {
-    const middle = at + (line.length >> 1);
-    if (/^[a-z_}]/.test(line)) add(at, at + line.length + 2, 3);
-    else if (index % 4 === 0) add(middle, middle + 1);
-    at += line.length + 1;
-  }
-  return [...places].sort((one, other) => one - other);
-}
+test.skipIf(shells.missing !== undefined)(
+  `killed between two files, it is whole after the next run (${shells.missing ?? "chroot"})`,
+  () => {
+    using root = rootWithRelease(shells.base);
+    const before = root.files();
+    // The last thing that is done to a file is to give it its name.
+    const mv =
+      '#!/bin/sh\necho >>/run/moves\n[ $(wc -l </run/moves) -ne 6 ] || kill -9 $PPID\nexec /usr/bin/mv "$@"\n';
+    mkdirSync(join(root.root, "run/bin"));
+    writeFileSync(join(root.root, "run/bin/mv"), mv, { mode: 0o755 });
+    expect(root.run(`PATH=/run/bin:$PATH sh ${INSTALL}`).code).toBe(137);
+    expect(root.run(`rm -r /tmp/*; sh ${INSTALL}`)).toEqual(good("0.1.0 is installed (plain)."));
+    expect(root.run(`sh ${INSTALL}`)).toEqual(good("is installed already"));
+    expect(root.files().filter((line) => line.includes(".peat-new"))).toEqual([]);
+    expect(root.run(`sh ${RELEASE}/install.sh uninstall --purge`).code).toBe(0);
+    expect(root.files()).toEqual(before);
+  },
+  5 * MINUTES,
+);
+
+test.skipIf(shells.missing !== undefined)(
+  `somebody with sudo installs, and changed settings that only root sees are kept (${shells.missing ?? "chroot"})`,
+  () => {
+    using root = rootWithRelease(shells.base);
+    root.run("echo 127.0.0.1 $(cat /proc/sys/kernel/hostname) >>/etc/hosts");
+    root.run("useradd admin && echo 'admin ALL=(ALL) NOPASSWD: ALL' >/etc/sudoers.d/admin");
+    root.run("head -c 32 /dev/urandom | base64 >/media/secret; chmod 600 /media/secret");
+    const before = root.files();
+    const as = "setpriv --reuid=admin --regid=admin --clear-groups sh";
+    const withSecret = `${as} ${INSTALL} --secret-file /media/secret --no-service`;
+    expect(root.run(withSecret)).toEqual(good("0.1.0 is installed (plain)."));
+    root.run("echo 'nodeId: mine' >/etc/peat-sidecar/config.yaml; rm /usr/bin/peat-mesh-node");
+    expect(root.run(`${as} ${INSTALL}`)).toEqual(
+      good("/etc/peat-sidecar/config.yaml is kept as it is."),
+    );
+    expect(root.run("cat /etc/peat-sidecar/config.yaml").text).toBe("nodeId: mine\n");
+    expect(root.run("cmp /media/secret /etc/peat-sidecar/peat-formation-secret").code).toBe(0);
+    expect(root.run(`${as} ${RELEASE}/install.sh uninstall --purge`).code).toBe(0);
+    expect(root.files()).toEqual(before);
+  },
+  5 * MINUTES,
+);
 
 /** What is done to the release, the words of the refusal, and more options. */
 const DAMAGES: readonly (readonly [name: string, damage: string, words: string, more?: string])[] =
