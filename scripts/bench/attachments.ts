@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { meshNodePath } from "../support/executable.ts";
 import { Formation } from "../support/formation.ts";
 import type { NodeProcess } from "../support/node-process.ts";
-import { median } from "../support/percentiles.ts";
+import { median, percentile } from "../support/percentiles.ts";
 import { measureVisible } from "../support/visible-latency.ts";
 import { waitFor } from "../support/waiting.ts";
 import type { Plan } from "./plan.ts";
@@ -144,8 +144,13 @@ export async function benchAttachments(plan: Plan, report: Report): Promise<void
     report.add(`${name}, greatest above that`, [above], "MB", { atMost: RSS_MB_MAX });
   }
   const worst = Math.max(...during);
-  report.add("a document, before", before, "ms");
-  report.add("a document, meanwhile", during, "ms");
+  for (const [when, values] of [
+    ["before", before],
+    ["meanwhile", during],
+  ] as const) {
+    report.add(`a document, ${when}`, values, "ms");
+    report.add(`of a hundred documents the slowest, ${when}`, [percentile(values, 99)], "ms");
+  }
   report.add("the slowest document, beyond the median before", [worst - median(before)], "ms", {
     atMost: DELAY_MS_MAX,
   });

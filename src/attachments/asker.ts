@@ -110,16 +110,18 @@ export class Asker {
 
   #receive(message: ReturnType<typeof decodeAttachment>): void {
     if (message === undefined) return;
-    const first = this.#waiting.shift();
+    // Whoever waits for it must hear of the end, too: nothing is taken from the list before it is judged.
+    const [first] = this.#waiting;
     if (message.type === "ask" || message.number !== first?.number) {
       throw new Fault("wire_invalid", "something came that was not asked for");
     }
+    if (message.type === "answer" && message.bytes.length > first.length) {
+      throw new Fault("wire_invalid", "more came than was asked for");
+    }
+    this.#waiting.shift();
     if (message.type === "refusal") {
       first.resolve({ kind: message.why });
       return;
-    }
-    if (message.bytes.length > first.length) {
-      throw new Fault("wire_invalid", "more came than was asked for");
     }
     const lagMs = this.#clock.monotonic() - first.at;
     first.resolve({ kind: "bytes", bytes: message.bytes, lagMs });

@@ -2,7 +2,7 @@
 // the runtime lets tens of megabytes of those pile up before it looks; a node beside other programs has to stay small.
 
 /** Bytes of files after which it is made to look. That takes some ten milliseconds. */
-const COLLECT_BYTES = 8 * 1024 * 1024;
+const COLLECT_BYTES = 2 * 1024 * 1024;
 
 export class Garbage {
   #bytes = 0;

@@ -30,8 +30,9 @@ export interface InboxOptions {
   readonly random: () => number;
 }
 
-/** Files that arrive at a time. */
-const SLOTS = 2;
+/** Files that arrive at a time, and of one sender: a slow one must not hold up what others send. */
+const SLOTS = 4;
+const SLOTS_PER_SENDER = 2;
 /** How often a document says how far its file is. */
 const PROGRESS_MS = 5_000;
 /** A sender whose content is not what he announced is asked so often in all. */
@@ -170,9 +171,15 @@ export class Inbox {
       if (peer === undefined) continue;
       const leftMs = wanted.notBefore - now;
       if (leftMs > 0) waitMs = Math.min(waitMs ?? leftMs, leftMs);
-      else if (this.#active.size < SLOTS) this.#start(wanted, peer);
+      else if (this.#hasSlot(peer)) this.#start(wanted, peer);
     }
     return waitMs;
+  }
+
+  #hasSlot({ name }: FilePeer): boolean {
+    const active = [...this.#wanted.values()].filter(({ isActive }) => isActive);
+    const ofSender = active.filter(({ distribution }) => distribution.sender === name);
+    return this.#active.size < SLOTS && ofSender.length < SLOTS_PER_SENDER;
   }
 
   #start(wanted: Wanted, peer: FilePeer): void {
@@ -200,7 +207,9 @@ export class Inbox {
       wanted.notBefore = this.#options.clock.monotonic() + ROOM_MS;
       return;
     }
-    log.debug("File not fetched; trying again", { distribution: id, cause: messageOf(error) });
+    const isOurs = error instanceof Fault && error.code === "storage_failed";
+    const tell = isOurs && wanted.failures === 0 ? "warn" : "debug";
+    log[tell]("File not fetched; trying again", { distribution: id, cause: messageOf(error) });
     this.#later(wanted);
   }
 

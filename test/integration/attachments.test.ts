@@ -62,3 +62,73 @@ describe("a file", () => {
     for (const { id } of all.distributions) await d.shows({ id }, "completed");
   });
 });
+
+test("a node goes on sending when one that it received from is away, and after its own restart", async () => {
+  using folder = tempFolder();
+  const secret = randomSecret();
+  const common = { secret, folder: folder.path };
+  await using a = await FileNode.start({ name: "a", ...common });
+  await using b = await FileNode.start({ name: "b", ...common });
+  await using c = await FileNode.start({ name: "c", ...common });
+  await together(a, b, c);
+  const content = noise(200 * KIB);
+  const [first] = (await a.send([a.offer("one", content)])).distributions;
+  await a.shows({ id: first?.id ?? "" }, "completed");
+  await a.stop();
+  await b.stop();
+  await using again = await FileNode.start({ name: "b", ...common });
+  await together(again, c);
+  const [second] = (await again.send([again.offer("two", content)])).distributions;
+  await again.shows({ id: second?.id ?? "" }, "completed");
+  expect(c.received("two")).toEqual(content);
+});
+
+test("several receivers have a file and a later document, none of them last by far", async () => {
+  using folder = tempFolder();
+  const secret = randomSecret();
+  const common = { secret, folder: folder.path };
+  await using a = await FileNode.start({ name: "a", ...common });
+  await using b = await FileNode.start({ name: "b", ...common });
+  await using c = await FileNode.start({ name: "c", ...common });
+  await using d = await FileNode.start({ name: "d", ...common });
+  await together(a, b, c, d);
+  const content = noise(4 * 1024 * KIB);
+  const [sent] = (await a.send([a.offer("big", content)])).distributions;
+  await a.node.put("notes:later", { text: "meanwhile" });
+  for (const node of [b, c, d]) await node.node.shows("notes:later", '{"text":"meanwhile"}');
+  const done = await a.shows({ id: sent?.id ?? "" }, "completed");
+  expect([...done.nodes.values()].map(({ status }) => status)).toEqual(Array(3).fill("completed"));
+  for (const node of [b, c, d]) expect(node.received("big")).toEqual(content);
+});
+
+describe("settings that can't be met are told at the start", () => {
+  const cases = [
+    ["a root that is not there", { attachmentRoots: [{ name: "x", path: "/nowhere" }] }],
+    ["a root that is a file", { attachmentRoots: [{ name: "x", path: "/proc/version" }] }],
+    [
+      "two roots of one name",
+      {
+        attachmentRoots: [
+          { name: "x", path: "/" },
+          { name: "x", path: "/tmp" },
+        ],
+      },
+    ],
+    ["an inbox that is a file", { attachmentInbox: "/proc/version" }],
+    ["an inbox that can't be made", { attachmentInbox: "/proc/nowhere/inbox" }],
+  ] as const;
+  test.each(cases)("%s", async (_, settings) => {
+    using folder = tempFolder();
+    const starting = FileNode.start({
+      name: "a",
+      secret: randomSecret(),
+      folder: folder.path,
+      settings,
+    });
+    const name = "attachmentInbox" in settings ? "PEAT_ATTACHMENT_INBOX" : "PEAT_ATTACHMENT_ROOT";
+    await expect(starting).rejects.toMatchObject({
+      code: "settings_invalid",
+      message: expect.stringContaining(name),
+    });
+  });
+});
