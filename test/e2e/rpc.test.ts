@@ -179,16 +179,29 @@ describe.skipIf(grpcurlPath === "")(`grpcurl${withoutGrpcurl}`, () => {
 });
 
 describe("docs/rpc.md", () => {
-  /** The shell lines under a heading, for this node's listeners. */
-  async function example(heading: string): Promise<string> {
+  /** The blocks of shell lines under a heading, for this node's listeners. */
+  async function examples(heading: string): Promise<string[]> {
     const page = await Bun.file(join(projectDir, "docs/rpc.md")).text();
-    const section = page.slice(page.indexOf(`## ${heading}\n`));
-    const lines = /```sh\n([\s\S]*?)```/.exec(section)?.[1] ?? "";
-    return lines.replace("/var/run/peat-sidecar.sock", socket).replaceAll("50051", `${port}`);
+    const [, after = ""] = page.split(`## ${heading}\n`);
+    const [section = ""] = after.split("\n## ");
+    return [...section.matchAll(/```sh\n([\s\S]*?)```/g)].map(([, lines = ""]) =>
+      lines.replace("/var/run/peat-sidecar.sock", socket).replaceAll("50051", `${port}`),
+    );
   }
 
-  test("has lines for curl that do what they say", async () => {
-    const { code, stdout, stderr } = await run("sh", "-ec", await example("With curl"));
+  /** As the page says it is done over TCP. */
+  function overTcp(lines: string): string {
+    return lines
+      .replaceAll('--unix-socket "$S"', "")
+      .replaceAll("//localhost", `//127.0.0.1:${port}`);
+  }
+
+  test.each([
+    ["the unix socket", (lines: string) => lines],
+    ["TCP", overTcp],
+  ])("has lines for curl that do what they say, over %s", async (_, changed) => {
+    const [calls = "", stream = ""] = (await examples("With curl")).map(changed);
+    const { code, stdout, stderr } = await run("sh", "-ec", calls);
     expect(stderr).toBe("");
     expect(code).toBe(0);
     const [put, get, list, status, removed] = stdout.trim().split("\n");
@@ -199,14 +212,32 @@ describe("docs/rpc.md", () => {
       "{}",
     ]);
     expect(JSON.parse(status ?? "")).toMatchObject({ nodeId: node.name });
+    await node.api.put("notes", "streamed", { n: 1 });
+    const told = await run("sh", "-ec", stream);
+    expect(told).toMatchObject({ code: 0, stderr: "" });
+    expect(told.stdout).toContain('"docId":"streamed","changeType":"CHANGE_TYPE_UPSERT"');
+    expect(told.stdout).toContain('"code":"deadline_exceeded"');
+    const [socketLine, callLine] = calls.split("\n");
+    const removal = `call DeleteDocument '{"collection":"notes","docId":"streamed"}'`;
+    await run("sh", "-ec", [socketLine, callLine, removal].join("\n"));
   });
 
   test.skipIf(grpcurlPath === "")(`has lines for grpcurl that do${withoutGrpcurl}`, async () => {
-    const lines = (await example("With grpcurl")).trim().split("\n");
+    const [block = ""] = await examples("With grpcurl");
+    const lines = block.trim().split("\n");
     expect(lines).toHaveLength(4);
-    for (const line of lines.filter((text) => !text.endsWith("/Subscribe"))) {
+    for (const line of lines) {
       const command = line.replace("grpcurl", grpcurlPath).replaceAll('"$S"', socket);
-      expect(await run("sh", "-ec", command)).toMatchObject({ code: 0, stderr: "" });
+      if (line.endsWith("/Subscribe")) {
+        // It would go on for ever.
+        const told = await run(
+          "sh",
+          "-ec",
+          command.replace("-plaintext", "-plaintext -max-time 1"),
+        );
+        expect(told.stdout).toContain('"docId": "b"');
+        expect(told.stderr).toContain("DeadlineExceeded");
+      } else expect(await run("sh", "-ec", command)).toMatchObject({ code: 0, stderr: "" });
     }
   });
 });
