@@ -14,7 +14,7 @@ const SETTINGS = "/etc/default/peat-sidecar";
 const AGENT_UNIT = `${AGENT}.service`;
 const DROP_INS = "/usr/share/doc/peat-sidecar/examples";
 
-/** What a kind of system calls the same things. */
+/** Commands of one kind of system. */
 interface Kind {
   readonly format: "deb" | "rpm";
   readonly base: string;
@@ -23,7 +23,7 @@ interface Kind {
   readonly removeAgent: string;
   readonly removeNode: string;
   readonly forceRemoveNode: string;
-  /** Says of both packages in the order in which they are asked for. */
+  /** Lists the paths of an installed package. */
   files(name: string): string;
 }
 
