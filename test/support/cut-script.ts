@@ -1,8 +1,8 @@
 // Where install.sh may be cut off on its way to a shell.
 
 /**
- * Lengths of what may arrive: every byte of what is at the top level, of the end, and of a key some; of each function its first and last line, and
- * the middle of every fourth line inside.
+ * Lengths of what may arrive: every byte of what is at the top level and of the end, and of a key some; of each
+ * function its first and last line, and the middle of every fourth line inside.
  */
 export function cuts(script: string): number[] {
   const places = new Set<number>();
