@@ -1,6 +1,8 @@
 // One request: which call it is, who may make it, how long it has; the rest is Connect's.
 import { IncomingMessage } from "node:http";
 import {
+  Code,
+  ConnectError,
   type ContextKey,
   cors,
   createConnectRouter,
@@ -157,8 +159,7 @@ export class RpcHandler {
     this.#limitReading(request, response, isSending ? this.#options.deadlines.maxMs : ms);
     const values = createContextValues().set(CALLER, caller);
     const universal = universalRequestFromNodeRequest(request, response, undefined, values);
-    // Whoever stops reading early must not end the connection by it: the answer is still to be sent.
-    call({ ...universal, body: request.iterator({ destroyOnReturn: false }) })
+    call({ ...universal, body: bodyOf(request) })
       .then((answer) => {
         const { body } = answer;
         const sent = body === undefined ? answer : { ...answer, body: this.#sent(request, body) };
@@ -194,6 +195,16 @@ export class RpcHandler {
     });
     request.once("end", cancel);
     response.once("close", cancel);
+  }
+}
+
+async function* bodyOf(request: Request): AsyncIterable<Uint8Array> {
+  try {
+    // Whoever stops reading early must not end the connection by it: the answer is still to be sent.
+    yield* request.iterator({ destroyOnReturn: false });
+  } catch (error) {
+    // The client has gone in the middle, which is no failure of the call's.
+    throw new ConnectError(messageOf(error), Code.Aborted);
   }
 }
 

@@ -4,6 +4,7 @@ import { describe, expect, test } from "bun:test";
 import type { Socket } from "node:net";
 import { Code } from "@connectrpc/connect";
 import { waitFor } from "../../scripts/support/waiting.ts";
+import { openLog, parseLogFilter } from "../../src/base/log.ts";
 import { put } from "../support/memory-store.ts";
 import {
   Flag,
@@ -11,6 +12,7 @@ import {
   frame,
   headerBlock,
   RawHttp2,
+  rstStream,
   Setting,
   windowUpdate,
 } from "../support/raw-http2.ts";
@@ -24,13 +26,13 @@ const CONTENT_TYPES = [
   ["Subscribe", "application/connect+json"],
 ] as const;
 
-function open(client: RawHttp2, method: string, type: string): number {
+function open(client: RawHttp2, path: string, type: string): number {
   const stream = client.newStream();
   const headers = {
     ":method": "POST",
     ":scheme": "http",
     ":authority": "localhost",
-    ":path": `/${SERVICE}/${method}`,
+    ":path": `/${path}`,
     "content-type": type,
   };
   client.write(frame(FrameType.headers, Flag.endHeaders, stream, headerBlock(headers)));
@@ -53,7 +55,7 @@ for (const isUnix of [false, true]) {
         using client = new RawHttp2(await world.connect());
         // More than a connection may have open: each must have ended before the next.
         for (let round = 0; round < 150; round += 1) {
-          const stream = open(client, method, type);
+          const stream = open(client, `${SERVICE}/${method}`, type);
           client.write(frame(FrameType.data, 0, stream, tooLong()));
           await waitFor(
             "the end of the stream",
@@ -74,7 +76,7 @@ for (const isUnix of [false, true]) {
       await using world = await startRpc({ isUnix });
       for (let i = 0; i < 300; i += 1) await put(world.store, `many:${"x".repeat(200)}${i}`, {});
       using client = new RawHttp2(await world.connect(), { [Setting.initialWindowSize]: 10 });
-      const stream = open(client, "ListDocuments", "application/json");
+      const stream = open(client, `${SERVICE}/ListDocuments`, "application/json");
       client.write(
         frame(FrameType.data, 0, stream, new TextEncoder().encode('{"collection":"many"}')),
       );
@@ -157,7 +159,7 @@ test("a request that comes to no call is answered in the client's protocol", asy
 test("a request that does not come in time is told so in the client's protocol", async () => {
   await using world = await startRpc({ deadlines: { defaultMs: 100, maxMs: 100 } });
   using client = new RawHttp2(await world.connect());
-  const stream = open(client, "GetDocument", "application/grpc");
+  const stream = open(client, `${SERVICE}/GetDocument`, "application/grpc");
   await waitFor("the end", LIMIT_MS, () => client.hasEnded(stream) || undefined);
   const head = Buffer.concat(client.of(stream, FrameType.headers).map((f) => f.payload));
   // Its :status is the second entry of HPACK's table of known ones, 200.
@@ -180,3 +182,41 @@ test("a stream ends at the deadline that its client asks for, and says so", asyn
     expect(await codeOf(first)).toBe(Code.DeadlineExceeded);
   }
 });
+
+test("a client that goes in the middle of its request is no failure of the node's", async () => {
+  const lines: string[] = [];
+  const log = (level: string, write: (line: string) => void) =>
+    openLog({ filter: parseLogFilter(level), format: "text", colour: false, write });
+  log("debug", (line) => lines.push(line));
+  try {
+    await using world = await startRpc();
+    const paths = [
+      `${SERVICE}/PutDocument`,
+      "grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
+    ];
+    for (const path of paths) {
+      for (const begun of [[], [0, 0], [0, 0, 0, 0, 50, 1, 2]]) {
+        const client = new RawHttp2(await world.connect());
+        await client.greeted();
+        const stream = open(client, path, "application/grpc");
+        await client.writeAll(frame(FrameType.data, 0, stream, new Uint8Array(begun)));
+        client.write(rstStream(stream));
+        // Answered after all that came before it.
+        client.write(...call(client, "grpc.health.v1.Health/Check"));
+        await waitFor("the last answer", LIMIT_MS, () => client.hasEnded(stream + 2) || undefined);
+        client.socket.destroy();
+      }
+    }
+    await waitFor("their end", LIMIT_MS, () => world.server.connectionCount === 0 || undefined);
+  } finally {
+    log("off", () => undefined);
+  }
+  expect(lines.length).toBeGreaterThan(0);
+  expect(lines.filter((line) => line.includes("ERROR"))).toEqual([]);
+});
+
+/** A whole call without fields. */
+function call(client: RawHttp2, path: string): Uint8Array[] {
+  const stream = open(client, path, "application/grpc");
+  return [frame(FrameType.data, Flag.endStream, stream, new Uint8Array(5))];
+}
