@@ -47,6 +47,10 @@ export class Agreement {
   #isAwaited = false;
   /** Before the first comparison nothing of one can be on its way: what moves are new changes, which may never end. */
   #hasCompared = false;
+  /** A comparison has once been brought to its end on this link, or on those before it. */
+  #isSettled = false;
+  /** The last comparison was ended between its steps: the next one goes on whatever moves. */
+  #wasStopped = false;
   /** The comparison under way was begun though much moved: it goes on though much does. */
   #isInSpite = false;
   /** When a comparison was last answered: two that are busy would else decline each other for ever. */
@@ -60,7 +64,8 @@ export class Agreement {
 
   /** Both ends send on what they were to send on the link before this one: what that one knew still holds. */
   resume(before: Agreement): void {
-    this.#hasCompared = before.#hasCompared;
+    this.#hasCompared = before.#isSettled;
+    this.#isSettled = before.#isSettled;
     this.#answeredAt = before.#answeredAt;
     this.#isPutOff = this.#context.isDialer;
   }
@@ -72,6 +77,7 @@ export class Agreement {
 
   /** Our sum and the peer's are equal now. */
   reached(): void {
+    this.#isSettled = true;
     this.#answered();
     this.#revision = this.#context.store.revision;
     this.#comparedAt = this.#context.clock.monotonic();
@@ -87,7 +93,8 @@ export class Agreement {
     this.#isPutOff = !may;
     if (may) {
       this.#comparedAt = clock.monotonic();
-      this.#isInSpite = isBusy;
+      this.#isInSpite = isBusy || this.#wasStopped;
+      this.#wasStopped = false;
     }
     return may;
   }
@@ -106,6 +113,7 @@ export class Agreement {
   /** Whether to take the next step of a comparison; if others have begun to move since it began, what is on its way there would be listed. */
   get mayGoOn(): boolean {
     if (!this.#context.road.isOvertaken || this.#isInSpite) return true;
+    this.#wasStopped = true;
     // The first one of all is tried again soon, in spite of what moves.
     this.#isPutOff = this.#hasCompared;
     return false;
@@ -136,6 +144,7 @@ export class Agreement {
 
   /** The peer compares with somebody else at the moment, and will ask us when that is over. */
   declined(): void {
+    if (!this.#isAwaited) return;
     this.#isAwaited = false;
     this.#context.catchUp.done(this);
   }

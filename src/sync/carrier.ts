@@ -12,11 +12,15 @@ const SLOW_MS = 150;
 const LOOK_MS = 100;
 /** So is one on which a frame waits so long for its acknowledgement; a busy peer may take a while to commit. */
 const UNANSWERED_MS = 300;
+/** One that is not acknowledged for so long is not on its way. */
+const STUCK_MS = 30_000;
 /** With so much on its way, or so many documents waiting, one more would be late. */
 const LADEN_BYTES = 2 * 1024;
 const LADEN_DOCUMENTS = 8;
 /** Held changes that are named one by one; more of them are settled by sums. */
 const NAMED_MAX = 64;
+/** The same on a slow link, at each look: some 300 bytes a second. */
+const NAMED_SLOW = 4;
 
 export interface CarrierContext {
   readonly name: NodeName;
@@ -96,13 +100,17 @@ export class Carrier implements RelayPeer {
     this.#context.wake();
   }
 
-  /** Which of them are named to the peer one by one, to hear whether it has them. */
-  toName(due: readonly DueChange[]): readonly DueChange[] {
-    // The next comparison says of many documents what naming each would say at length, and a slow link has no room
-    // for that. Not at once: while many change, it would find those that are on their way, and list them.
-    const isLong = due.length > NAMED_MAX || this.isSlow;
-    if (!isLong || !this.#context.isAllCompared()) return due;
-    return [];
+  /** Held changes that are named to the peer now, to hear whether it has them. */
+  toName(): readonly DueChange[] {
+    const { outbox, isAllCompared } = this.#context;
+    if (this.isSlow) {
+      // The next comparison says of many documents what naming each would say at length, and a slow link has no room
+      // for that. Only of what another link carried nobody else may know: few at a time, while there is room.
+      const carried = outbox().takeDue(this.isLaden ? 0 : NAMED_SLOW);
+      return carried.filter(({ by }) => by !== undefined);
+    }
+    const due = outbox().takeDue();
+    return due.length > NAMED_MAX && isAllCompared() ? [] : due;
   }
 
   hasAllSentBy(at: number): boolean {
@@ -121,7 +129,9 @@ export class Carrier implements RelayPeer {
   }
 
   get isMoving(): boolean {
-    const { outbox, window, isReceiving } = this.#context;
+    const { clock, outbox, window, isReceiving } = this.#context;
+    // A peer that can't commit acknowledges nothing: what waits for it does not move.
+    if (clock.monotonic() - window().oldestSentAt >= STUCK_MS) return isReceiving();
     return !outbox().isEmpty || window().inFlightBytes > 0 || isReceiving();
   }
 }

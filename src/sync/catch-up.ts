@@ -4,13 +4,15 @@ import type { Clock } from "../base/clock.ts";
 /** A peer that sends nothing for so long is no longer waited for. */
 const PATIENCE_MS = 10_000;
 /** However much it sends: then the others are compared with as well. */
-const LONGEST_MS = 600_000;
+const LONGEST_MS = 300_000;
 /** A peer that has so many documents more than we is one to catch up with. */
 const FAR_BEHIND = 200;
 
 export class CatchUp {
   readonly #clock: Clock;
   #from: object | undefined;
+  /** Who was the last one. */
+  #last: object | undefined;
   #at = 0;
   #since = 0;
   #hasAgreed = false;
@@ -69,8 +71,11 @@ export class CatchUp {
   }
 
   #hold(peer: object): void {
-    this.#at = this.#clock.monotonic();
-    if (this.#from !== peer) this.#since = this.#at;
+    const now = this.#clock.monotonic();
+    // A peer that says it is done, and goes on, has not begun anew.
+    if (this.#last !== peer || now - this.#at >= PATIENCE_MS) this.#since = now;
+    this.#at = now;
+    this.#last = peer;
     this.#from = peer;
   }
 }

@@ -5,6 +5,8 @@ import { CARRIED_MS, type DueChange, type RelayPeer } from "./relays.ts";
 
 /** How long a change is held back for a peer that its author is connected to. */
 const HOLD_MS = 1000;
+/** How long a carrier may be behind. */
+const BEHIND_MS = 3 * CARRIED_MS;
 
 interface Held {
   readonly hash: string;
@@ -55,14 +57,19 @@ export class HeldChanges {
     return held.hash;
   }
 
-  /** Takes out those whose time has come. */
-  takeDue(): DueChange[] {
+  /** Takes out those whose time has come; of those that another link carries so many at most. */
+  takeDue(carriedMax = Number.POSITIVE_INFINITY): DueChange[] {
     const now = this.#clock.monotonic();
     const due: DueChange[] = [];
+    let carried = 0;
     for (const [key, { hash, since, by }] of this.#held) {
       if (now - since < (by === undefined ? HOLD_MS : CARRIED_MS)) continue;
-      // A carrier that is behind has the time that it needs: it goes on, or its link ends.
-      if (by?.hasAllSentBy(since) === false) continue;
+      if (by !== undefined) {
+        // A carrier that is behind has more time; one that can't commit is not waited for.
+        if (!by.hasAllSentBy(since) && now - since < BEHIND_MS) continue;
+        if (carried >= carriedMax) continue;
+        carried += 1;
+      }
       this.#held.delete(key);
       due.push({ key, hash, by });
     }

@@ -8,9 +8,12 @@ import type { Link } from "../net/link.ts";
 /** Silence after which the peer is asked, and after which it is given up. */
 const ASK_MS = 30_000;
 const SILENT_MS = 60_000;
-/** So long, and so many round trips, an answer of the transport may take; each doubt doubles it. */
+/**
+ * So long, and so many round trips, an answer of the transport may take; each doubt doubles it. Where a fifth of the
+ * packets is lost, three in a row often are, and the transport waits twice as long after each: twenty round trips.
+ */
 const DEAF_MS_MIN = 2_000;
-const DEAF_ROUND_TRIPS = 8;
+const DEAF_ROUND_TRIPS = 20;
 const DOUBTS_MAX = 5;
 /** Keep-alives come every 5 s; two of them may be lost. */
 const KEEP_ALIVE_MS = 12_000;

@@ -206,8 +206,8 @@ export class Outbox {
   }
 
   /** Held changes whose time has come. */
-  takeDue(): DueChange[] {
-    return this.#held.takeDue();
+  takeDue(carriedMax?: number): DueChange[] {
+    return this.#held.takeDue(carriedMax);
   }
 
   /** The next frame's worth, of some `bytesMax` bytes, or undefined when nothing waits. */

@@ -2,7 +2,7 @@
 import { type Clock, sleep } from "../base/clock.ts";
 import type { LinkPath } from "../net/link.ts";
 
-/** Bounds of the wait, which is five round trips, and the wait where nobody knows how long they are. */
+/** Bounds of the wait, which is ten round trips (on a bad path much is sent again), and the wait where nobody knows how long they are. */
 const WAIT_MS_MIN = 300;
 const WAIT_MS_MAX = 10_000;
 const WAIT_MS_UNKNOWN = 1_500;
@@ -29,7 +29,7 @@ export class Probes {
     });
     send(nonce);
     const roundTrips = paths.flatMap(({ rttMs }) => rttMs ?? []);
-    const waitMs = roundTrips.length === 0 ? WAIT_MS_UNKNOWN : clamp(5 * Math.max(...roundTrips));
+    const waitMs = roundTrips.length === 0 ? WAIT_MS_UNKNOWN : clamp(10 * Math.max(...roundTrips));
     const late = sleep(this.#clock, waitMs, signal).then(() => false);
     const result = await Promise.race([answered, late]);
     this.#waiting.delete(nonce);

@@ -295,7 +295,7 @@ export class Session {
     switch (message.type) {
       case "states":
         this.#isCatchingUp = message.more;
-        if (message.more) this.#agreement.advanced();
+        if (message.more && message.entries.length > 0) this.#agreement.advanced();
         else this.#agreement.received();
         this.#takeIn(message.entries, message.serial, message.isEntrusted);
         return;
@@ -342,10 +342,10 @@ export class Session {
   }
 
   /** For the session whose link takes the place of this one's. */
-  get legacy(): Legacy {
-    const { unacknowledged } = this.#writer.window;
-    const outbox = this.#outbox;
-    return { outbox, carrier: this.carrier, agreement: this.#agreement, unacknowledged };
+  get legacy(): Legacy | undefined {
+    if (!this.#succession.hasBegun) return undefined;
+    const [outbox, agreement, { window }] = [this.#outbox, this.#agreement, this.#writer];
+    return { outbox, carrier: this.carrier, agreement, unacknowledged: window.unacknowledged };
   }
 
   readonly #claim: Claim = (key, isKnown) => {
@@ -389,8 +389,8 @@ export class Session {
       if (this.#abort.signal.aborted) break;
       if (this.isAgreed) this.#acquaintance.agreed(this.#context.clock.now());
       if (this.#acquaintance.isOutdated) this.#introduce();
-      const named = this.carrier.toName(this.#outbox.takeDue());
-      this.#reply(compareMessages(named.map(({ key, hash }) => ({ key, hash, heads: [] }))));
+      const named = this.carrier.toName().map(({ key, hash }) => ({ key, hash, heads: [] }));
+      this.#reply(compareMessages(named));
       const isDue = this.#agreement.isDue(this.carrier.isBusy);
       if (isDue || this.#outbox.takeForgetful()) this.reconcile();
     }

@@ -17,6 +17,7 @@ export interface Legacy {
 export class Succession {
   #legacy: Legacy | undefined;
   #hasPeerResumed = false;
+  #hasBegun = false;
 
   /** `legacy`: undefined if nothing goes on at this end. */
   constructor(legacy: Legacy | undefined) {
@@ -26,6 +27,14 @@ export class Succession {
   /** Whether this end goes on; the peer is told so before anything else. */
   get goesOn(): boolean {
     return this.#legacy !== undefined;
+  }
+
+  /**
+   * Whether there is something to leave to the next link: the peer has taken part in this one, or this one itself has
+   * not yet taken over what it was left.
+   */
+  get hasBegun(): boolean {
+    return this.#hasBegun || this.goesOn;
   }
 
   /** The peer goes on. */
@@ -40,6 +49,7 @@ export class Succession {
   introduced(agreement: Agreement): { readonly beginsAnew: boolean } {
     const legacy = this.#legacy;
     this.#legacy = undefined;
+    this.#hasBegun = true;
     if (legacy !== undefined && this.#hasPeerResumed) agreement.resume(legacy.agreement);
     return { beginsAnew: legacy !== undefined && !this.#hasPeerResumed };
   }

@@ -57,10 +57,27 @@ test("it is not due while its carrier is behind", async () => {
   await it.clock.advance(10);
   it.push();
   it.taken();
-  await it.clock.advance(3 * CARRIED_MS);
+  await it.clock.advance(2 * CARRIED_MS);
   expect(it.outbox.takeDue()).toEqual([]);
   acknowledgedUntil = it.clock.monotonic();
   expect(it.outbox.takeDue()).toHaveLength(1);
+});
+
+test("a carrier that acknowledges nothing is not waited for beyond three times that", async () => {
+  using it = await world({ kind: "held", by: { ...OTHER, hasAllSentBy: () => false } });
+  it.push();
+  it.taken();
+  await it.clock.advance(3 * CARRIED_MS);
+  expect(it.outbox.takeDue()).toHaveLength(1);
+});
+
+test("of what another link carries so many are taken at most, and none is lost", async () => {
+  using it = await world({ kind: "held", by: OTHER });
+  it.push();
+  it.taken();
+  await it.clock.advance(CARRIED_MS);
+  expect(it.outbox.takeDue(0)).toEqual([]);
+  expect(it.outbox.takeDue(1)).toHaveLength(1);
 });
 
 test("when that link ends it waits again, and when any other does, not", async () => {
