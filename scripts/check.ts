@@ -66,7 +66,7 @@ const outcomes = await Promise.all([
     tool("tsc", "tsc", "--noEmit"),
     tool("biome", "biome", "ci", "--error-on-warnings", "--colors=off"),
     tool("knip", "knip", "--no-progress"),
-    tests("simulation", "test/simulation", "test/contracts"),
+    tests("simulation", "test/simulation"),
   ]),
   lane([
     tests(
