@@ -181,6 +181,16 @@ export class Lab implements AsyncDisposable {
     await Promise.all(this.nodes.map((node) => node.connected(this.nodes.length - 1, limitMs)));
   }
 
+  /** Resolves once every two nodes have found that they hold the same. */
+  async settled(limitMs = 60_000): Promise<void> {
+    const inSync = /^peat_peer_in_sync\{[^}]*\} 1$/gm;
+    await waitFor("all nodes to agree", limitMs, async () => {
+      const texts = await Promise.all(this.nodes.map((node) => node.api.metrics()));
+      const others = this.nodes.length - 1;
+      return texts.every((text) => text.match(inSync)?.length === others) || undefined;
+    });
+  }
+
   /** Resolves once no node of one list is connected to one of the other. */
   async parted(ours: readonly string[], limitMs = 60_000): Promise<void> {
     await waitFor("the parting to be noticed", limitMs, async () => {

@@ -11,6 +11,8 @@ async function run({ executable, isFull, told }: ScenarioOptions): Promise<Figur
   const hosts = ["a", "b", "c", "d", "e"];
   await using lab = await Lab.open({ executable, hosts, wired: ["e"] });
   await lab.startAll();
+  // Who has just met compares everything it has: that is another matter.
+  await lab.settled();
   const far = lab.host("e");
   await far.degrade(QUALITY);
   told(`writing ${documents} documents on each side of the slow link`);

@@ -89,6 +89,13 @@ export class BrokerApi {
     return this.#json("/summary");
   }
 
+  /** As Prometheus reads them. */
+  async metrics(): Promise<string> {
+    const response = await this.#fetch(`${this.url}/metrics`);
+    if (!response.ok) throw new Error(`GET /metrics: ${response.status}`);
+    return await response.text();
+  }
+
   async peers(): Promise<readonly Peer[]> {
     return (await this.#json<{ peers: Peer[] }>("/peers")).peers;
   }

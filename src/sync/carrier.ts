@@ -106,7 +106,8 @@ export class Carrier implements RelayPeer {
     if (this.isSlow) {
       // The next comparison says of many documents what naming each would say at length, and a slow link has no room
       // for that. Only of what another link carried nobody else may know: few at a time, while there is room.
-      const carried = outbox().takeDue(this.isLaden ? 0 : NAMED_SLOW);
+      const hasRoom = !(this.isLaden || this.isOvertaken);
+      const carried = outbox().takeDue(hasRoom ? NAMED_SLOW : 0);
       return carried.filter(({ by }) => by !== undefined);
     }
     const due = outbox().takeDue();
