@@ -300,6 +300,8 @@ describe.skipIf(shells.missing !== undefined)(`refuses (${shells.missing ?? "chr
     "to change anything as somebody without root, and shows it all the same",
     () => {
       using root = rootWithRelease(shells.base);
+      // Nor anything that would give it.
+      root.run("rm -f /usr/bin/sudo /usr/bin/doas");
       const before = root.files();
       const as = "setpriv --reuid=nobody --regid=nogroup --clear-groups sh";
       expect(root.run(`${as} ${INSTALL}`)).toEqual(refused("this needs root"));
