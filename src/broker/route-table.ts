@@ -1,4 +1,4 @@
-// Which methods a path has: for the answers to those that it has not.
+// Which route and methods a path has: for the answers to those that it has not, and for what is counted by route.
 
 interface Route {
   readonly method: string;
@@ -24,19 +24,21 @@ export class RouteTable {
     }
   }
 
-  /** The route of a path; undefined if there is none. */
-  routeOf(path: string): string | undefined {
+  /** The route of the path in a request, as it stands there, with its methods; undefined if there is none. */
+  find(
+    path: string,
+  ): { readonly route: string; readonly methods: ReadonlySet<string> } | undefined {
     const segments = path.split("/");
     for (const [route, pattern] of this.#patterns) {
-      if (matches(pattern.segments, segments)) return route;
+      if (matches(pattern.segments, segments)) return { route, methods: pattern.methods };
     }
     return undefined;
   }
 
-  /** Methods of the path in a request, as it stands there; none if there is no such path. */
+  /** Methods of the path; none if there is no such path. */
   methodsOf(path: string): readonly string[] {
-    const pattern = this.#patterns.get(this.routeOf(path) ?? "");
-    return pattern === undefined ? [] : [...pattern.methods, "OPTIONS"];
+    const found = this.find(path);
+    return found === undefined ? [] : [...found.methods, "OPTIONS"];
   }
 }
 

@@ -222,13 +222,13 @@ export class Broker {
     const { requestTimes } = this.#options;
     if (requestTimes === undefined) return;
     const { method } = request;
-    const route = this.#table.routeOf(pathOf(request));
+    const found = this.#table.find(pathOf(request));
     // What a stranger makes up is no series of its own.
-    const isKnown = route !== undefined && this.#table.methodsOf(route).includes(method);
+    const isKnown = found !== undefined && (method === "OPTIONS" || found.methods.has(method));
     // A WebSocket has no response any more.
     const status = String(response?.status ?? 101);
     const seconds = (performance.now() - sinceMs) / 1000;
-    requestTimes.observe([isKnown ? method : "other", route ?? "none", status], seconds);
+    requestTimes.observe([isKnown ? method : "other", found?.route ?? "none", status], seconds);
   }
 
   #route(request: Request, server: Server): Response | Promise<Response> {
