@@ -29,14 +29,22 @@ export class NodeMetrics {
   readonly callTimes = new DistributionFamily(["service", "method", "code"]);
   readonly #registry = new MetricRegistry();
 
-  /** Everything in the text format; nothing but what was measured before watch() is called. */
-  readonly print = (): string => this.#registry.print();
+  /** As one scrape shows them, in all that is told of each: their transports are asked once. */
+  #peers: readonly PeerStatus[] = [];
+  #listPeers: () => readonly PeerStatus[] = () => [];
+
+  /** Everything in the text format; nothing before watch() is called. */
+  readonly print = (): string => {
+    this.#peers = this.#listPeers();
+    return this.#registry.print();
+  };
 
   /** Shows these from now on. Called once. */
   watch(parts: MetricParts): void {
+    this.#listPeers = () => parts.status.peers();
     this.#addNode(parts);
     this.#addStore(parts);
-    this.#addPeers(parts);
+    this.#addPeers();
     this.#addSync(parts);
     this.#addDurations();
     this.#addProcess();
@@ -96,7 +104,7 @@ export class NodeMetrics {
     );
   }
 
-  #addPeers({ status }: MetricParts): void {
+  #addPeers(): void {
     const gauge = (
       name: string,
       help: string,
@@ -104,7 +112,7 @@ export class NodeMetrics {
       isOfAll = false,
     ) =>
       this.#registry.gauge({ name, help }, () =>
-        status.peers().flatMap((peer): Sample[] => {
+        this.#peers.flatMap((peer): Sample[] => {
           const value = isOfAll || peer.connected ? read(peer) : null;
           return value === null ? [] : [{ labels: { peer: peer.id }, value }];
         }),
@@ -149,13 +157,15 @@ export class NodeMetrics {
 
   #addSync({ coordinator }: MetricParts): void {
     const registry = this.#registry;
-    const direction = (sent: number, received: number): Sample[] => [
-      { labels: { direction: "sent" }, value: sent },
-      { labels: { direction: "received" }, value: received },
-    ];
     registry.counter(
       { name: "peat_sync_bytes_total", help: "Bytes of frames to and from all peers." },
-      () => direction(coordinator.traffic.sentBytes, coordinator.traffic.receivedBytes),
+      () => {
+        const { sentBytes, receivedBytes } = coordinator.traffic;
+        return [
+          { labels: { direction: "sent" }, value: sentBytes },
+          { labels: { direction: "received" }, value: receivedBytes },
+        ];
+      },
     );
     registry.counter(
       { name: "peat_connections_total", help: "Connections of peers and strangers." },

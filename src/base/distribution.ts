@@ -41,6 +41,10 @@ export class Distribution {
 /** Labels of one series, in the order of the family's names. */
 export type LabelValues = readonly string[];
 
+function keyOf(values: LabelValues): string {
+  return values.join("\n");
+}
+
 /** Distributions by labels; beyond `seriesMax` of them, values are counted under "other". */
 export class DistributionFamily {
   readonly labels: readonly string[];
@@ -53,17 +57,14 @@ export class DistributionFamily {
   }
 
   observe(values: LabelValues, value: number): void {
-    const key = values.join("\n");
-    let series = this.#series.get(key);
-    if (series === undefined && this.#series.size >= this.#seriesMax) {
-      series = this.#put(values.map(() => "other"));
-    }
-    series ??= this.#put(values);
+    const isFull = this.#series.size >= this.#seriesMax;
+    const known = this.#series.get(keyOf(values));
+    const series = known ?? this.#open(isFull ? values.map(() => "other") : values);
     series.distribution.observe(value);
   }
 
-  #put(values: LabelValues): { values: LabelValues; distribution: Distribution } {
-    const key = values.join("\n");
+  #open(values: LabelValues): { values: LabelValues; distribution: Distribution } {
+    const key = keyOf(values);
     const series = this.#series.get(key) ?? { values, distribution: new Distribution() };
     this.#series.set(key, series);
     return series;
