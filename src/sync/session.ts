@@ -64,7 +64,7 @@ export class Session {
     this.#context = context;
     this.#succession = new Succession(legacy);
     this.carrier = legacy?.carrier ?? new Carrier(this.#road);
-    this.carrier.moveTo(this.#road);
+    legacy?.carrier.moveTo(this.#road);
     this.#outbox =
       legacy?.outbox ?? new Outbox(context.store, context.clock, this.carrier.carriage);
     this.#outbox.resume(legacy?.unacknowledged ?? []);
