@@ -2,6 +2,7 @@
 import { parseArgs } from "node:util";
 import { benchAttachments } from "./bench/attachments.ts";
 import { benchAutomergeRepo } from "./bench/automerge-repo.ts";
+import { benchBackup } from "./bench/backup.ts";
 import { benchBareAutomerge } from "./bench/bare-automerge.ts";
 import { benchCatchUp, benchEmptyReconnect, benchReconnect } from "./bench/catch-up.ts";
 import { benchCompaction } from "./bench/compaction.ts";
@@ -13,26 +14,24 @@ import { benchQueries } from "./bench/queries.ts";
 import { Report } from "./bench/report.ts";
 import { benchRest } from "./bench/rest.ts";
 import { benchRpc } from "./bench/rpc.ts";
+import { benchScrape } from "./bench/scrape.ts";
 import { benchStart, EMPTY_START, FULL_START } from "./bench/start.ts";
 import { benchVisible } from "./bench/visible.ts";
 import { benchWrites, writeDocuments } from "./bench/writes.ts";
 import { exitOnSignals } from "./support/at-exit.ts";
-import { findAddon, hostTarget } from "./support/build-targets.ts";
-import { ensureExecutable, meshNodePath } from "./support/executable.ts";
+import { ensureHostExecutable, meshNodePath } from "./support/executable.ts";
 import { Formation } from "./support/formation.ts";
 
-const USAGE = `usage: bun run bench [--quick] [--only writes,full,queries,rpc,repo,encryption,wire,peers,documents]
+const USAGE = `usage: bun run bench [--quick] [--only writes,full,queries,rpc,repo,encryption,backup,scrape,wire,peers,documents]
 
 --quick  one round of everything, with fewer documents: a look, not a result
 --only   some parts of: latencies and writes, compaction, a full store, queries, RPC, automerge-repo; bare Automerge is always there.
-         By name only: what encryption on disk costs, bytes on the wire per change, curves over the number of peers and of documents`;
+         By name only: what encryption on disk costs, what backups cost, what a scrape of the metrics costs, bytes on the wire per change, curves over the number of peers and of documents`;
 
 const NODES = 3;
 
 async function build(): Promise<void> {
-  const addon = await findAddon(hostTarget());
-  if (typeof addon === "string") throw new Error(`the executable can't be built: ${addon}`);
-  await ensureExecutable(addon);
+  await ensureHostExecutable();
 }
 
 async function openFormation(): Promise<Formation> {
@@ -109,6 +108,8 @@ async function main(): Promise<number> {
   if (parts.has("queries")) await benchQueries(plan, report);
   if (parts.has("rpc")) await benchRpc(plan, report);
   if (parts.has("attachments")) await benchAttachments(plan, report);
+  if (parts.has("backup")) await benchBackup(plan, report);
+  if (parts.has("scrape")) await benchScrape(plan, report);
   if (parts.has("wire")) await benchWire(plan, report);
   if (parts.has("peers")) await benchPeers(plan, report);
   if (parts.has("documents")) await benchDocuments(plan, documentCounts(plan), report);

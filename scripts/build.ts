@@ -14,7 +14,8 @@ import { distDir, projectDir } from "./support/project.ts";
 
 const USAGE = `usage: bun run build [--target ${TARGET_NAMES.join("|")}|all] [--external-addon]
 
-Without --target: dist/peat-sidecar and the link dist/peat-mesh-node, for this machine.
+Without --target: dist/peat-sidecar and the link dist/peat-mesh-node, for this machine, and the client
+of the broker, dist/client.js.
 With --target: the same two in dist/<target>/.
 --external-addon leaves the QUIC addon out; it is then /usr/lib/peat-sidecar/iroh.node, or what
 NAPI_RS_NATIVE_LIBRARY_PATH names.`;
@@ -45,6 +46,14 @@ async function buildForHost(isAddonLeftOut: boolean): Promise<string | undefined
   return undefined;
 }
 
+/** One module for browsers and every runtime: it imports nothing. */
+async function buildClient(): Promise<void> {
+  const startedMs = performance.now();
+  const entrypoints = [join(projectDir, "src/client/client.ts")];
+  await Bun.build({ entrypoints, outdir: distDir, target: "browser", format: "esm" });
+  await report(join(distDir, "client.js"), startedMs, "built");
+}
+
 async function main(): Promise<number> {
   const { values } = parseArgs({
     options: {
@@ -61,6 +70,7 @@ async function main(): Promise<number> {
   if (values.target === undefined) {
     const missing = await buildForHost(isAddonLeftOut);
     if (missing !== undefined) console.error(`not built: ${missing}`);
+    await buildClient();
     return missing === undefined ? 0 : 1;
   }
   if (values.target !== "all" && !isTargetName(values.target)) {

@@ -2,8 +2,7 @@
 // write is there.
 import { parseArgs } from "node:util";
 import { DurabilityRun } from "./model/durability-rounds.ts";
-import { findAddon, hostTarget } from "./support/build-targets.ts";
-import { ensureExecutable, meshNodePath } from "./support/executable.ts";
+import { ensureHostExecutable, meshNodePath } from "./support/executable.ts";
 
 const USAGE = `usage: bun scripts/durability.ts [--rounds N] [--seed S]
 
@@ -24,9 +23,7 @@ async function main(): Promise<number> {
     console.log(USAGE);
     return values.help ? 0 : 64;
   }
-  const addon = await findAddon(hostTarget());
-  if (typeof addon === "string") throw new Error(addon);
-  await ensureExecutable(addon);
+  await ensureHostExecutable();
   console.log(`${rounds} rounds, seed ${seed}`);
   const results = await DurabilityRun.run({
     executable: meshNodePath,

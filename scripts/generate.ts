@@ -2,6 +2,8 @@
 //   bun run generate [--check]
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
+import { COMMAND_GROUPS } from "../src/cli/commands.ts";
+import { renderCommands } from "../src/cli/commands-page.ts";
 import { renderMarkdown } from "../src/config/render.ts";
 import {
   renderChartSchema,
@@ -9,6 +11,9 @@ import {
   renderValues,
   renderVariables,
 } from "./chart/render.ts";
+import { renderAlerts } from "./monitoring/alerts.ts";
+import { renderDashboard } from "./monitoring/dashboard.ts";
+import { renderRoutes } from "./support/api-routes.ts";
 import { PROTOBUF_PATHS, renderProtobuf } from "./support/protobuf.ts";
 
 interface Generated {
@@ -22,10 +27,21 @@ const ROOT = join(import.meta.dir, "..");
 /** Every committed file that comes from a table, or from a .proto file. */
 export const GENERATED: readonly Generated[] = [
   { path: "docs/configuration.md", render: renderMarkdown },
+  { path: "docs/commands.md", render: () => renderCommands(COMMAND_GROUPS) },
   { path: "chart/values.yaml", render: renderValues },
   { path: "chart/values.schema.json", render: renderChartSchema },
   { path: "chart/files/settings.yaml", render: renderVariables },
   { path: "chart/README.md", render: () => withTable("chart/README.md", renderChartTable()) },
+  { path: "docs/api.md", render: () => withTable("docs/api.md", renderRoutes()) },
+  // A chart has only what lies in its folder.
+  ...["packaging/prometheus/peat-sidecar.rules.yaml", "chart/files/alerts.yaml"].map((path) => ({
+    path,
+    render: renderAlerts,
+  })),
+  ...["packaging/grafana/peat-sidecar.json", "chart/files/dashboard.json"].map((path) => ({
+    path,
+    render: renderDashboard,
+  })),
   ...PROTOBUF_PATHS.map((path) => ({ path, render: () => renderProtobuf(path) })),
 ];
 

@@ -4,8 +4,7 @@ import { loadAverage, machine } from "./bench/processes.ts";
 import { PHASE_HEAD, printPhase, printResult, runLoad } from "./hostile/load.ts";
 import { Victim } from "./hostile/victim.ts";
 import { exitOnSignals } from "./support/at-exit.ts";
-import { findAddon, hostTarget } from "./support/build-targets.ts";
-import { ensureExecutable, meshNodePath } from "./support/executable.ts";
+import { ensureHostExecutable, meshNodePath } from "./support/executable.ts";
 
 const USAGE = `usage: bun scripts/hostile.ts [--connections 10000]
 
@@ -28,9 +27,7 @@ async function main(): Promise<number> {
     console.log(USAGE);
     return values.help ? 0 : 64;
   }
-  const addon = await findAddon(hostTarget());
-  if (typeof addon === "string") throw new Error(`the executable can't be built: ${addon}`);
-  await ensureExecutable(addon);
+  await ensureHostExecutable();
 
   console.log(`${machine()}; load average before: ${loadAverage()}\n\n${PHASE_HEAD}`);
   await using victim = await Victim.start(meshNodePath);

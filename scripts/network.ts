@@ -1,8 +1,9 @@
 // bun run network: formations of the compiled executable in network namespaces, over bad networks; prints a table.
 import { parseArgs } from "node:util";
-import { namespacesMissing } from "../test/support/namespace.ts";
+import { wiresMissing } from "../test/support/namespace.ts";
 import { loadAverage, machine } from "./bench/processes.ts";
 import { ADDRESS_CHANGE } from "./network/address-change.ts";
+import { EDITS } from "./network/edits.ts";
 import { FLAPS } from "./network/flaps.ts";
 import { MUTE_PEER } from "./network/mute-peer.ts";
 import { PARTITION } from "./network/partition.ts";
@@ -12,14 +13,14 @@ import { SILENCE } from "./network/silence.ts";
 import { SLOW_LINK } from "./network/slow-link.ts";
 import { URGENT } from "./network/urgent.ts";
 import { exitOnSignals } from "./support/at-exit.ts";
-import { findAddon, hostTarget } from "./support/build-targets.ts";
-import { ensureExecutable, meshNodePath } from "./support/executable.ts";
+import { ensureHostExecutable, meshNodePath } from "./support/executable.ts";
 import { printNumber } from "./support/percentiles.ts";
 
 const SCENARIOS = [
   PARTITION,
   SLOW_LINK,
   URGENT,
+  EDITS,
   FLAPS,
   ADDRESS_CHANGE,
   ROLL_OVER,
@@ -54,11 +55,9 @@ async function main(): Promise<number> {
     console.log(USAGE);
     return values.help ? 0 : 64;
   }
-  const missing = namespacesMissing();
+  const missing = wiresMissing();
   if (missing !== undefined) throw new Error(missing);
-  const addon = await findAddon(hostTarget());
-  if (typeof addon === "string") throw new Error(`the executable can't be built: ${addon}`);
-  await ensureExecutable(addon);
+  await ensureHostExecutable();
 
   console.log(`${machine()}; load average before: ${loadAverage()}`);
   let isAllGood = true;

@@ -5,8 +5,7 @@ import { MEASURES } from "./soak/measures.ts";
 import { type Sample, trendOf } from "./soak/trend.ts";
 import { Writers } from "./soak/writers.ts";
 import { exitOnSignals } from "./support/at-exit.ts";
-import { findAddon, hostTarget } from "./support/build-targets.ts";
-import { ensureExecutable, meshNodePath } from "./support/executable.ts";
+import { ensureHostExecutable, meshNodePath } from "./support/executable.ts";
 import { Formation } from "./support/formation.ts";
 import { waitFor } from "./support/waiting.ts";
 
@@ -144,9 +143,7 @@ async function main(): Promise<number> {
     console.log(USAGE);
     return values.help ? 0 : 64;
   }
-  const addon = await findAddon(hostTarget());
-  if (typeof addon === "string") throw new Error(`the executable can't be built: ${addon}`);
-  await ensureExecutable(addon);
+  await ensureHostExecutable();
   console.log(`${machine()}; load average before: ${loadAverage()}; seed ${seed}`);
   const plan = {
     seconds: (minutes ?? 0) * 60,

@@ -15,6 +15,8 @@ import type { Broker } from "./broker/server.ts";
 import { buildInfo } from "./build-info.ts";
 import { prepareDataDir } from "./config/data-dir.ts";
 import type { Config } from "./config/settings.ts";
+import { Explainer } from "./diagnosis/explainer.ts";
+import { Partings } from "./diagnosis/partings.ts";
 import { collectGarbage } from "./garbage-collector.ts";
 import { Formation } from "./identity/formation.ts";
 import { deriveDeviceKey, deviceId } from "./identity/keypair.ts";
@@ -24,8 +26,9 @@ import type { Network } from "./net/link.ts";
 import { loadIroh } from "./net/load-iroh.ts";
 import { watchLocalAddresses } from "./net/local-addresses.ts";
 import { fileAlpns, fileFeatures, openFiles } from "./node-files.ts";
-import { apiTokenOf, entranceOf, openBroker, openRpc } from "./node-listeners.ts";
+import { apiTokenOf, entranceOf, openBroker, openControl, openRpc } from "./node-listeners.ts";
 import { NodeMetrics } from "./node-metrics.ts";
+import { NodeOperation, type OperationParts, type OperatorDesk } from "./node-operation.ts";
 import { NodeStatus } from "./node-status.ts";
 import { Discovery } from "./peer-discovery.ts";
 import type { RpcServer } from "./rpc/server.ts";
@@ -65,14 +68,18 @@ export interface RunningApp {
 
 /**
  * Faults: storage_*, address_unavailable, settings_invalid. What was opened by then is closed again.
- * `notifier` is told how the node is, if there is one.
+ * `desk` is what operators see of the process; `notifier` is told how the node is, if there is one.
  */
-export async function startApp(config: Config, notifier?: Notifier): Promise<RunningApp> {
+export async function startApp(
+  config: Config,
+  desk: OperatorDesk,
+  notifier?: Notifier,
+): Promise<RunningApp> {
   limitNativeArenas();
   const scope = new Scope(systemClock);
   let reload: Reload;
   try {
-    reload = await open(config, scope, notifier);
+    reload = await open(config, { scope, desk, notifier });
   } catch (error) {
     await scope.close();
     throw error;
@@ -92,7 +99,13 @@ export async function startApp(config: Config, notifier?: Notifier): Promise<Run
   return { ended, reload, stop };
 }
 
-async function open(config: Config, scope: Scope, notifier?: Notifier): Promise<Reload> {
+interface Opening {
+  readonly scope: Scope;
+  readonly desk: OperatorDesk;
+  readonly notifier: Notifier | undefined;
+}
+
+async function open(config: Config, { scope, desk, notifier }: Opening): Promise<Reload> {
   const manager = notifier && new ServiceManager(notifier, systemClock);
   const formation = new Formation([config.formationSecret, ...config.formationSecretsAlso]);
   const policies = new CollectionPolicies({
@@ -102,15 +115,13 @@ async function open(config: Config, scope: Scope, notifier?: Notifier): Promise<
     deletionMemoryDays: config.deletionMemoryDays,
   });
   manager?.starting("opening the database");
-  const metrics = new NodeMetrics();
+  const metrics = new NodeMetrics(systemClock);
   const store = openStore(config, { policies, scope, metrics });
   scope.defer("store", () => store.close());
   scope.run("scrub", (signal) => store.damage.scrub(signal));
   scope.run("encryption", (signal) => store.resealing.run(systemClock, signal));
   log.info("TTL manager started", { preset: `"${config.ttlPreset}"` });
-  const collector = { store, clock: systemClock, intervalSecs: config.gcIntervalSecs };
-  scope.run("garbage collector", (signal) => collectGarbage(collector, signal));
-  if (config.compactionEnabled) startCompaction({ config, store, scope });
+  startSweeps({ config, store, scope, metrics });
 
   const network = await (await loadIroh()).openIrohNetwork({
     secretKey: formation.endpointKey(config.nodeName).seed.expose(),
@@ -137,28 +148,33 @@ async function open(config: Config, scope: Scope, notifier?: Notifier): Promise<
   releaseMemory(scope, { store, coordinator });
 
   const { nodeName } = config;
-  const { version } = buildInfo;
   const watcher = await openAgentWatcher(config, store);
   const agent = watcher && (() => watcher.state());
-  const clock = systemClock;
-  const status = new NodeStatus({ nodeName, version, clock, store, coordinator, agent });
+  const { version } = buildInfo;
+  const about = { nodeName, version, clock: systemClock, store, coordinator };
+  const partings = new Partings(systemClock, (listener) => void coordinator.onPeer(listener));
+  const status = new NodeStatus({ ...about, partings, agent });
   meshLog.info("Iroh blob store ready (blobs + automerge sync)", { iroh_endpoint_id: endpoint });
   const device = deviceId(deriveDeviceKey(config.formationSecret, config.nodeName).publicKey);
   log.info("Mesh started", { node_id: config.nodeName, device_id: device });
 
   const entrance = entranceOf(config);
-  metrics.watch({ store, status, coordinator, databasePath: databasePath(config) });
-  const common = { store, status, entrance, scope, metrics };
+  const { tlsCert } = config;
+  metrics.watch({ store, status, coordinator, files, databasePath: databasePath(config), tlsCert });
+  const operation = openOperation(config, { network, coordinator, formation, desk });
+  const explainer = new Explainer({ ...about, partings, status, secretTag: formation.ownTag });
+  const common = { store, status, operation, explainer, files, entrance, scope, metrics };
   const broker = await openBroker(config, common);
   scope.defer("broker", () => broker.close(), STOP_DEADLINES_MS.broker);
-  const rpc = await openRpc(config, { ...common, network, coordinator, files });
+  await openControl(config, { broker, operation });
+  const rpc = await openRpc(config, { ...common, network, coordinator });
   scope.defer("rpc", () => rpc?.close(), STOP_DEADLINES_MS.rpc);
   status.listenersOpened();
 
   if (watcher !== undefined) scope.run("agent watcher", (signal) => watcher.run(signal));
   connectorLog.info("PeerConnector started");
   const closeMs = STOP_DEADLINES_MS.discovery;
-  const discovery = new Discovery({ scope, formation, network, coordinator, status, closeMs });
+  const discovery = new Discovery({ ...about, scope, formation, network, status, closeMs });
   await discovery.start(config);
   if (manager !== undefined) {
     manager.watch({
@@ -170,6 +186,15 @@ async function open(config: Config, scope: Scope, notifier?: Notifier): Promise<
   }
   const { runtimeDir } = config;
   return reloader({ scope, discovery, listeners: [broker, rpc], manager, runtimeDir });
+}
+
+function openOperation(
+  config: Config,
+  parts: Pick<OperationParts, "network" | "coordinator" | "formation" | "desk">,
+): NodeOperation {
+  const { program } = config;
+  const path = databasePath(config);
+  return new NodeOperation({ ...parts, program, clock: systemClock, databasePath: path });
 }
 
 interface Reloadable {
@@ -220,7 +245,7 @@ async function startSync(parts: SyncParts) {
     nodeName: config.nodeName,
     version: buildInfo.version,
     random: Math.random,
-    latencies: parts.metrics.latencies,
+    times: parts.metrics.times,
     onBug: (error) => scope.fail(error),
     features: fileFeatures(config),
     arrivedBeside: async (link) => await late.files?.arrived(link),
@@ -252,21 +277,30 @@ function releaseMemory(
   scope.defer("memory", endRelease);
 }
 
-interface CompactionParts {
+interface SweepParts {
   readonly config: Config;
   readonly store: Store;
   readonly scope: Scope;
+  readonly metrics: NodeMetrics;
 }
 
-function startCompaction({ config, store, scope }: CompactionParts): void {
-  const options = {
+/** What lets go of what has had its time, and what tells of it. */
+function startSweeps({ config, store, scope, metrics }: SweepParts): void {
+  const clock = systemClock;
+  const { gcIntervalSecs, compactionIntervalSecs, compactionThresholdBytes } = config;
+  scope.run("loop delay", (signal) => metrics.loop.run(signal));
+  const garbage = { store, clock, intervalSecs: gcIntervalSecs, figures: metrics.garbage };
+  scope.run("garbage collector", (signal) => collectGarbage(garbage, signal));
+  if (!config.compactionEnabled) return;
+  const compaction = {
     store,
-    clock: systemClock,
-    intervalSecs: config.compactionIntervalSecs,
-    thresholdBytes: config.compactionThresholdBytes,
+    clock,
+    intervalSecs: compactionIntervalSecs,
+    thresholdBytes: compactionThresholdBytes,
     collections: config.compactionCollections,
+    figures: metrics.compaction,
   };
-  scope.run("compaction", (signal) => compactInBackground(options, signal));
+  scope.run("compaction", (signal) => compactInBackground(compaction, signal));
 }
 
 interface StoreParts {
@@ -300,7 +334,8 @@ function openStore(config: Config, { policies, scope, metrics }: StoreParts): St
     crdtCacheBytes: CRDT_CACHE_BYTES,
     documentBytesMax: config.documentBytesMax,
     encryption: { key, previous: config.encryptionKeysPrevious },
-    commitTimes: metrics.commitTimes,
+    commits: metrics.commits,
+    readers: metrics.readers,
     onFatal: (fault) => scope.fail(fault),
   });
 }

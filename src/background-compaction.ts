@@ -1,10 +1,20 @@
 // Sweeps from time to time, where the settings ask for it, and tells of each.
 import { type Clock, sleep } from "./base/clock.ts";
+import { Attempts } from "./base/distribution.ts";
 import { Fault, messageOf } from "./base/faults.ts";
 import { getLog } from "./base/log.ts";
 import type { Store } from "./store/store.ts";
 
 const log = getLog("peat_mesh::storage::automerge_store");
+
+/** What was done since the start. */
+export class CompactionFigures {
+  readonly sweeps = new Attempts();
+  /** Renderings that were rewritten, and their bytes before and after. */
+  documents = 0;
+  beforeBytes = 0;
+  afterBytes = 0;
+}
 
 export interface BackgroundCompactionOptions {
   readonly store: Store;
@@ -14,6 +24,7 @@ export interface BackgroundCompactionOptions {
   readonly thresholdBytes: number;
   /** None: all whose mode is LatestOnly. */
   readonly collections: readonly string[];
+  readonly figures?: CompactionFigures | undefined;
 }
 
 /** Runs until `signal` aborts; the first sweep comes after one interval. */
@@ -22,6 +33,7 @@ export async function compactInBackground(
   signal: AbortSignal,
 ): Promise<void> {
   const { store, clock, intervalSecs, thresholdBytes } = options;
+  const { figures = new CompactionFigures() } = options;
   const collections = chooseCollections(options);
   log.info("Background compaction started (per-collection)", {
     interval_secs: intervalSecs,
@@ -31,12 +43,18 @@ export async function compactInBackground(
   while (!signal.aborted) {
     await sleep(clock, intervalSecs * 1000, signal);
     if (signal.aborted) break;
+    const startedMs = clock.monotonic();
     try {
       const swept = await store.renderings.compact({ collections, thresholdBytes, signal });
       const { count, before, after } = swept;
+      figures.documents += count;
+      figures.beforeBytes += before;
+      figures.afterBytes += after;
+      figures.sweeps.times.observe((clock.monotonic() - startedMs) / 1000);
       if (count > 0) log.info("background compaction complete", { count, before, after });
     } catch (error) {
       if (!(error instanceof Fault)) throw error;
+      figures.sweeps.failures += 1;
       // Nothing depends on it; the next sweep tries again.
       log.warn(`background compaction failed: ${messageOf(error)}`);
     }

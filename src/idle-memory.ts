@@ -1,9 +1,11 @@
 // Memory that a busy time took is given back once it is over: to a host that runs other things, it matters
 // more than the milliseconds that taking it again costs.
-import type { Clock } from "./base/clock.ts";
+import { type Clock, untilBeat } from "./base/clock.ts";
 import type { Store } from "./store/store.ts";
 
 const LOOK_EVERY_MS = 1_000;
+/** Once there is nothing more to give back. */
+const REST_MS = 2_000;
 /** Looks in a row without any work: a quiet time. */
 const QUIET_LOOKS = 5;
 /** What a collection finds gives back its native memory some moments later only, for the next one to release. */
@@ -49,9 +51,10 @@ export function releaseMemoryWhenIdle(options: IdleMemoryOptions): () => void {
       store.releaseMemory();
       collect();
     }
-    cancel = clock.after(LOOK_EVERY_MS, look);
+    const isAtRest = quietLooks > 0 && passesLeft === 0;
+    cancel = clock.after(untilBeat(clock, isAtRest ? REST_MS : LOOK_EVERY_MS), look);
   };
-  cancel = clock.after(LOOK_EVERY_MS, look);
+  cancel = clock.after(untilBeat(clock, LOOK_EVERY_MS), look);
   return () => {
     cancel();
     endCommits();

@@ -1,5 +1,6 @@
 // The process: which name it was called by, its streams and signals, and the only process.exit.
 import { basename } from "node:path";
+import { FAULTS } from "./base/faults.ts";
 import { buildInfo } from "./build-info.ts";
 import { execute } from "./cli/command-line.ts";
 import { type Context, EXIT, type StopSignal } from "./cli/context.ts";
@@ -9,8 +10,8 @@ import type { Program } from "./config/setting.ts";
 
 const SIGNAL_NUMBERS: Readonly<Record<StopSignal, number>> = { SIGINT: 2, SIGTERM: 15 };
 
-/** A daemon that was told to stop does not wait longer for the reader of its last log lines. */
-const DAEMON_FLUSH_MS_MAX = 500;
+/** Who was told to stop does not wait longer for the reader of the last lines. */
+const FLUSH_MS_MAX = 500;
 
 // The addon's loader hears of its place by this variable only. Set from outside, it comes first.
 if (buildInfo.addonPath !== undefined) {
@@ -18,9 +19,10 @@ if (buildInfo.addonPath !== undefined) {
 }
 
 const args = process.argv.slice(2);
-const stdout = new DescriptorOutput(1);
-const stderr = new DescriptorOutput(2);
+const stdout = new DescriptorOutput(1, () => process.stdout);
+const stderr = new DescriptorOutput(2, () => process.stderr);
 let isDaemon = false;
+let isStopped = false;
 
 /** `peat-sidecar mesh-node …` is the same as being called by the link's name. */
 function takeProgram(): Program {
@@ -33,8 +35,12 @@ function takeProgram(): Program {
 
 async function exit(code: number): Promise<never> {
   const written = Promise.all([stdout.flushed(), stderr.flushed()]);
-  await (isDaemon ? Promise.race([written, Bun.sleep(DAEMON_FLUSH_MS_MAX)]) : written);
-  process.exit(code);
+  await (isDaemon || isStopped ? Promise.race([written, Bun.sleep(FLUSH_MS_MAX)]) : written);
+  const { failure } = stdout;
+  if (failure === undefined || isDaemon || code !== EXIT.ok) process.exit(code);
+  stderr.write(`${context.program}: can't write to standard output: ${failure.message}\n`);
+  await stderr.flushed();
+  process.exit(FAULTS.storage_failed.exit);
 }
 
 let stopListener: ((signal: StopSignal) => void) | undefined;
@@ -45,12 +51,16 @@ for (const signal of ["SIGTERM", "SIGINT"] as const) {
     const listener = stopListener;
     if (listener === undefined) process.exit(128 + SIGNAL_NUMBERS[signal]);
     stopListener = undefined;
+    isStopped = true;
     listener(signal);
   });
 }
 
-function onStopSignal(listener: (signal: StopSignal) => void): void {
-  isDaemon = true;
+function onStopSignal(
+  listener: (signal: StopSignal) => void,
+  { isCommand = false }: { readonly isCommand?: boolean } = {},
+): void {
+  isDaemon = !isCommand;
   stopListener = listener;
 }
 

@@ -46,7 +46,7 @@ function filePeersOf(coordinator: Coordinator, network: Network): FilePeers {
     onChange: (listener) => coordinator.onPeer(listener),
     dial: async (peer, alpn) => {
       const session = coordinator.sessions.find(({ name }) => name === peer.name);
-      if (session === undefined) throw new DialError("it is not connected", false);
+      if (session === undefined) throw new DialError("it is not connected", "other");
       const { kind, address } = session.link.path();
       const isDirect = kind === "direct" && address !== undefined;
       const sought = coordinator.sought().find(({ ids }) => ids.includes(peer.id));

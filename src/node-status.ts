@@ -10,20 +10,6 @@ import type { Coordinator } from "./sync/coordinator.ts";
 import type { GuestSession } from "./sync/guest-session.ts";
 import type { Session } from "./sync/session.ts";
 
-/** More than the broker's list shows: for status commands. */
-export interface PeerStatus extends PeerView {
-  readonly connectedAtMs: number | null;
-  /** Documents that wait to be sent to it. */
-  readonly queued: number;
-  /** From sending a change to its commit there, of the newest one acknowledged. */
-  readonly lagMs: number | null;
-  /** Both had equal documents when they last compared, and nothing changed here since. */
-  readonly inSync: boolean;
-  readonly version: string | null;
-  /** Why it is not connected. */
-  readonly lastFailure: string | null;
-}
-
 /**
  * An empty store is not served before it has caught up with a peer, unless none that was found answers for so long:
  * a rolling restart goes on as soon as this node is ready, and takes from the others what it has not got yet.
@@ -45,6 +31,8 @@ export interface StatusParts {
   readonly clock: Clock;
   readonly store: Store;
   readonly coordinator: Coordinator;
+  /** When peers that are away were last connected. */
+  readonly partings?: { of(name: NodeName): { readonly atMs: number } | undefined };
   /** Undefined where none is followed. */
   readonly agent?: (() => AgentView) | undefined;
 }
@@ -156,7 +144,7 @@ export class NodeStatus implements NodeView {
     return searchedMs >= this.#searchMs && coordinator.sought().length === 0;
   }
 
-  peers(): PeerStatus[] {
+  peers(): PeerView[] {
     const { coordinator } = this.#parts;
     const guests = coordinator.guests.map(guestView);
     const connected = [...coordinator.sessions.map(nativeView), ...guests];
@@ -164,8 +152,16 @@ export class NodeStatus implements NodeView {
     const sought = coordinator
       .sought()
       .filter((peer) => !peer.ids.some((id) => ids.has(id)))
-      .map(soughtView);
+      .map((peer) => soughtView(peer, this.#parts.partings));
     return [...connected, ...sought].sort((a, b) => compareText(a.id, b.id));
+  }
+
+  starts(): ReadonlyMap<string, NodeName> {
+    const { coordinator, store, nodeName } = this.#parts;
+    const sessions = coordinator.sessions.map(
+      ({ name, member }) => [member.hello.start, name] as const,
+    );
+    return new Map([[store.start, nodeName], ...sessions]);
   }
 
   onPeerEvent(listener: (news: PeerNews) => void): () => void {
@@ -193,36 +189,39 @@ function connectedView({ name, link, statistics }: Session | GuestSession) {
   };
 }
 
-function nativeView(session: Session): PeerStatus {
+function nativeView(session: Session): PeerView {
   return {
     ...connectedView(session),
     dialect: "native",
     queued: session.queueDepth,
     lagMs: session.lagMs,
     inSync: session.isAgreed,
+    neighbours: [...session.carrier.neighbours],
     version: session.member.hello.version,
     secretTag: session.member.tag,
   };
 }
 
-function guestView(guest: GuestSession): PeerStatus {
+function guestView(guest: GuestSession): PeerView {
   return {
     ...connectedView(guest),
     dialect: "guest",
     queued: guest.queueDepth,
     lagMs: null,
     inSync: guest.isLevel,
+    neighbours: null,
     version: null,
     secretTag: guest.peer.tag ?? null,
   };
 }
 
-function soughtView(peer: SoughtPeer): PeerStatus {
+function soughtView(peer: SoughtPeer, partings: StatusParts["partings"]): PeerView {
   const { identity } = peer;
   const [host] = peer.hosts;
+  // An endpoint id is a possible name too: 64 hex digits.
+  const name = identity.kind === "name" ? identity.name : parseNodeName(identity.id);
   return {
-    // An endpoint id is a possible name too: 64 hex digits.
-    id: identity.kind === "name" ? identity.name : parseNodeName(identity.id),
+    id: name,
     connected: false,
     state: "connecting",
     rttMs: null,
@@ -231,10 +230,11 @@ function soughtView(peer: SoughtPeer): PeerStatus {
     path: null,
     address: host === undefined ? null : printHostPort(host),
     connectedAtMs: null,
-    lastSeenMs: null,
+    lastSeenMs: partings?.of(name)?.atMs ?? null,
     queued: 0,
     lagMs: null,
     inSync: false,
+    neighbours: null,
     version: null,
     secretTag: null,
     sentBytes: 0,

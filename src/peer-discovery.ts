@@ -1,8 +1,10 @@
 // Where peers are looked for: every source that the settings name, opened at the start; the static list may become
 // another one while the node runs.
+import type { Clock } from "./base/clock.ts";
 import { Fault } from "./base/faults.ts";
 import { getLog } from "./base/log.ts";
 import type { Scope } from "./base/scope.ts";
+import { Patience, type PatienceOptions } from "./discovery/patience.ts";
 import type { PeerSource } from "./discovery/peer-source.ts";
 import { StaticList } from "./discovery/static-list.ts";
 import type { Formation } from "./identity/formation.ts";
@@ -30,7 +32,11 @@ export interface DiscoveryParts {
   readonly closeMs: number;
   readonly formation: Pick<Formation, "ownTag" | "tags">;
   readonly network: { readonly boundAddresses: readonly string[] };
-  readonly coordinator: { handle(source: string, event: PeerEvent): void };
+  readonly clock: Clock;
+  readonly coordinator: {
+    handle(source: string, event: PeerEvent): void;
+    readonly onPeer: PatienceOptions["onPeer"];
+  };
   readonly status: {
     watchDiscovery(sources: readonly PeerSource[]): void;
     discoveryStarted(isSearching: boolean): void;
@@ -40,10 +46,18 @@ export interface DiscoveryParts {
 export class Discovery {
   readonly #parts: DiscoveryParts;
   readonly #sources: PeerSource[] = [];
+  readonly #patience: Patience;
   #staticList: StaticList | undefined;
 
   constructor(parts: DiscoveryParts) {
+    const { clock, coordinator, scope, closeMs } = parts;
     this.#parts = parts;
+    this.#patience = new Patience({
+      clock,
+      tell: (source, event) => coordinator.handle(source, event),
+      onPeer: (listener) => coordinator.onPeer(listener),
+    });
+    scope.defer("patience of discovery", () => this.#patience.close(), closeMs);
   }
 
   /** Opens all sources and waits for none: where one can't work yet, the others and the broker do. */
@@ -81,7 +95,7 @@ export class Discovery {
   }
 
   #run(source: PeerSource): Promise<void> {
-    return source.start((event) => this.#parts.coordinator.handle(source.name, event));
+    return source.start((event) => this.#patience.handle(source.name, event));
   }
 
   #openStatic(peers: readonly PeerAddress[]): StaticList {

@@ -27,17 +27,18 @@ async function readFiles(pattern: string): Promise<SourceFile[]> {
 }
 
 const isWritten = ({ path }: SourceFile): boolean => !path.includes("/gen/");
-const source = (await readFiles("src/**/*.ts")).filter(isWritten);
+const source = (await readFiles("src/**/*.{ts,tsx}")).filter(isWritten);
 // Bun's Glob finds nothing by a brace that holds slashes.
 const scripts = [
   ...(await readFiles("scripts/**/*.ts")),
   ...(await readFiles("test/support/**/*.ts")),
 ];
-const code = (await readFiles("{src,scripts,test}/**/*.ts")).filter(isWritten);
+const code = (await readFiles("{src,scripts,test}/**/*.{ts,tsx}")).filter(isWritten);
 const everything = [
   ...(await readFiles("{src,scripts,test,docs,packaging,systemd,chart,.ci}/**/*")),
   ...(await readFiles("*")).filter(({ path }) => ![".git", "bun.lock"].includes(path)),
-];
+  // Bytes of a picture are no words.
+].filter(({ path }) => !path.endsWith(".png"));
 const file = (path: string, text: string): SourceFile => ({ path, text });
 
 describe("the source", () => {

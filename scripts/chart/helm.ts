@@ -7,7 +7,10 @@ export const chartDir = join(projectDir, "chart");
 const SETS_DIR = join(chartDir, "ci");
 const SUFFIX = "-values.yaml";
 /** Golden renders show what a cluster with the Prometheus operator gets. */
-const KINDS = ["--api-versions", "monitoring.coreos.com/v1/ServiceMonitor"];
+const KINDS = ["ServiceMonitor", "PrometheusRule"].flatMap((kind) => [
+  "--api-versions",
+  `monitoring.coreos.com/v1/${kind}`,
+]);
 
 /** Names of the value sets that are linted, rendered and tried. */
 export const SETS: readonly string[] = readdirSync(SETS_DIR)

@@ -95,6 +95,29 @@ const OPERATION: readonly Row[] = [
   ),
   own("serviceMonitor.labels", {}, texts, "Labels that your Prometheus selects by."),
   {
+    path: "prometheusRule",
+    help: "Alert rules for the Prometheus operator; made only in clusters that know the kind.",
+  },
+  own("prometheusRule.enabled", false, yesNo, "Whether there are any."),
+  own("prometheusRule.labels", {}, texts, "Labels that your Prometheus selects by."),
+  {
+    path: "grafanaDashboard",
+    help: "A ConfigMap with the dashboard, for the sidecar of Grafana's chart.",
+  },
+  own("grafanaDashboard.enabled", false, yesNo, "Whether there is one."),
+  own(
+    "grafanaDashboard.labels",
+    { grafana_dashboard: "1" },
+    texts,
+    "Labels that the sidecar looks for.",
+  ),
+  own(
+    "grafanaDashboard.annotations",
+    {},
+    texts,
+    "Its annotations, such as the folder of the dashboard.",
+  ),
+  {
     path: "serviceAccount",
     help: "The pods' identity; its token is mounted only for Kubernetes discovery.",
   },

@@ -1,5 +1,5 @@
 // What is written from the chart's table: values.yaml, its schema, the README's table, the map from values to variables.
-import { wrap } from "../../src/config/render.ts";
+import { cell, wrap } from "../../src/config/render.ts";
 import { SETTING_NAMES, settingOf } from "../../src/config/settings.ts";
 import { isValue, type Json, schemaOf, type Value } from "./value.ts";
 import { CHART_ROWS, FREE_SETTINGS } from "./values.ts";
@@ -89,8 +89,6 @@ export function renderChartSchema(): string {
   };
   return `${JSON.stringify(schema, undefined, 2)}\n`;
 }
-
-const cell = (text: string) => text.replaceAll("|", "\\|").replaceAll("<", "&lt;");
 
 /** The table of chart/README.md. */
 export function renderChartTable(): string {

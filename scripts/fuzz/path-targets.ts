@@ -6,7 +6,7 @@ import { Fault } from "../../src/base/faults.ts";
 import { Secret } from "../../src/base/secret.ts";
 import { Formation } from "../../src/identity/formation.ts";
 import { parseNodeName } from "../../src/identity/peer.ts";
-import type { ByteStream, Link } from "../../src/net/link.ts";
+import type { ByteStream, Link, LinkEnd } from "../../src/net/link.ts";
 import { greet } from "../../src/net/membership.ts";
 import { type DocumentKey, documentKey } from "../../src/store/document-key.ts";
 import { decodeState, encodeState } from "../../src/store/state.ts";
@@ -30,14 +30,16 @@ const HELLO: Hello = {
   features: 0,
 };
 
-/** A link whose peer sends these bytes and nothing more. */
+/** A link whose peer sends these bytes, and leaves. */
 function linkThatSays(bytes: Uint8Array, pieceBytes: number): Link & { closed: string[] } {
   let at = 0;
+  const left = Promise.withResolvers<LinkEnd>();
   const stream: ByteStream = {
     write: () => Promise.resolve(),
     read: (bytesMax) => {
       const piece = bytes.subarray(at, at + Math.min(bytesMax, pieceBytes));
       at += piece.length;
+      if (piece.length === 0) left.resolve({ by: "peer", code: 0, reason: "" });
       return Promise.resolve(piece.length === 0 ? undefined : piece);
     },
     finish: () => Promise.resolve(),
@@ -55,7 +57,7 @@ function linkThatSays(bytes: Uint8Array, pieceBytes: number): Link & { closed: s
       return Promise.resolve(streams < 0 ? undefined : stream);
     },
     close: (_code, reason) => closed.push(reason),
-    ended: new Promise(() => undefined),
+    ended: left.promise,
     path: () => ({ kind: "unknown", address: undefined, rttMs: undefined }),
     traffic: () => undefined,
     closed,

@@ -19,7 +19,7 @@ import { decodeHeartbeat, encodeHeartbeat } from "../../src/wire/heartbeat.ts";
 import { decodeHello, encodeHello } from "../../src/wire/hello.ts";
 import { CHALLENGE_BYTES_MAX, RESPONSE_BYTES_MAX } from "../../src/wire/limits.ts";
 import { decodeMessage, encodeMessage } from "../../src/wire/message.ts";
-import { decodeNative, encodeNative, type NativeMessage } from "../../src/wire/native.ts";
+import { decodeNative, encodeNative } from "../../src/wire/native.ts";
 import {
   decodeTombstone,
   decodeTombstoneBatch,
@@ -30,6 +30,7 @@ import {
 import { HistoryPool, randomState } from "../../test/support/states.ts";
 import { Random } from "../model/random.ts";
 import { FORGED_MS_MAX, mendChecksums } from "./checksums.ts";
+import { hash, NATIVE, payload } from "./native-messages.ts";
 import { expectEqual, type FuzzTarget, Mismatch, type Outcome } from "./target.ts";
 
 interface Codec<T> {
@@ -59,55 +60,6 @@ function codec<T>({ name, share, seeds, decode, encode, isCanonical }: Codec<T>)
     },
   };
 }
-
-const hash = (byte: number, bytes = 16): string => byte.toString(16).padStart(2, "0").repeat(bytes);
-const payload = Uint8Array.from({ length: 40 }, (_, i) => i);
-
-const NATIVE: readonly NativeMessage[] = [
-  {
-    type: "states",
-    serial: 7,
-    more: true,
-    isEntrusted: true,
-    entries: [
-      { key: "tracks:1", hash: hash(1), bytes: payload },
-      { key: "notes:ü", hash: hash(2), bytes: new Uint8Array() },
-    ],
-  },
-  {
-    type: "chunk",
-    serial: 8,
-    key: "k:1",
-    hash: hash(3),
-    total: 1000,
-    offset: 100,
-    bytes: payload,
-  },
-  { type: "ack", serial: 0xffff_ffff },
-  {
-    type: "compare",
-    entries: [
-      { key: "a:1", hash: hash(0), heads: [hash(1, 32), hash(2, 32)] },
-      { key: "b:2", hash: hash(9), heads: [] },
-    ],
-  },
-  {
-    type: "sums",
-    horizon: 1_800_000_000_000,
-    entries: [
-      { depth: 0, index: 0, count: 3, sum: hash(5) },
-      { depth: 3, index: 4095, count: 0, sum: hash(0) },
-    ],
-  },
-  { type: "leaves", horizon: 0, depth: 3, index: 17, entries: [{ key: "a:1", hash: hash(4) }] },
-  { type: "agreed", horizon: 60_000, count: 2, sum: hash(6) },
-  { type: "neighbours", names: ["node-a", "node-b.cluster"] },
-  { type: "ping", nonce: 1 },
-  { type: "pong", nonce: 2 },
-  { type: "memory", metAt: 1_800_000_000_000, forgottenAt: 1 },
-  { type: "resumed" },
-  { type: "orphans", entries: [{ key: "a:1", hash: hash(4) }] },
-];
 
 const TOMBSTONES: readonly Tombstone[] = [
   {

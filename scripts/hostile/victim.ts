@@ -60,6 +60,8 @@ export class Victim implements AsyncDisposable {
         irohPort: irohPorts[index],
         peers: [`${NAMES[other]}@127.0.0.1:${irohPorts[other]}`],
         logFilter: "info",
+        // What an attack leaves scattered grows with threads and their heaps, which are as many as processors.
+        env: { TOKIO_WORKER_THREADS: "2", MALLOC_ARENA_MAX: "2" },
       });
     };
     const [attacked, friend] = [await start(0), await start(1)];

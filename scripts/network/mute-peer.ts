@@ -29,7 +29,7 @@ async function write(victim: Victim, { prefix, documents, seconds }: Load): Prom
   await forEachBounded(lanes, LANES, async (lane) => {
     for (let n = 0; written < documents || performance.now() < endMs; n += 1) {
       written += 1;
-      const text = random.fill(new Uint8Array((DOCUMENT_CHARS * 3) / 4)).toBase64();
+      const text = random.text(DOCUMENT_CHARS);
       await victim.attacked.api.put("tracks", `${prefix}-${lane}-${n}`, { text });
     }
   });

@@ -1,5 +1,6 @@
 // Where packets of a node go: everything that a host sends is recorded, with a default route to nowhere, and each
 // destination must be a configured peer, a discovered one, or the group by which peers are discovered.
+import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { readCapture, type SentPacket } from "./capture.ts";
 import { type Host, Lab } from "./lab.ts";
@@ -62,8 +63,10 @@ async function listen(options: {
     throw new Error("no hosts");
   silent.namespace.ip("neigh", "replace", GATEWAY, "lladdr", GATEWAY_MAC, "dev", "eth0");
   silent.namespace.ip("route", "add", "default", "via", GATEWAY);
-  silent.namespace.ip("-6", "neigh", "replace", "fe80::fe", "lladdr", GATEWAY_MAC, "dev", "eth0");
-  silent.namespace.ip("-6", "route", "add", "default", "via", "fe80::fe", "dev", "eth0");
+  if (existsSync("/proc/net/if_inet6")) {
+    silent.namespace.ip("-6", "neigh", "replace", "fe80::fe", "lladdr", GATEWAY_MAC, "dev", "eth0");
+    silent.namespace.ip("-6", "route", "add", "default", "via", "fe80::fe", "dev", "eth0");
+  }
   await told.start({ PEAT_STATIC_PEERS: "", PEAT_DISCOVERY: "none" });
   await found.start({ PEAT_STATIC_PEERS: "", PEAT_DISCOVERY: "mdns" });
   const peers = [`${told.name}@${told.address}:${IROH_PORT}`, ...(options.more ?? [])];

@@ -2,6 +2,7 @@
 import { Random } from "../model/random.ts";
 import { percentile } from "../support/percentiles.ts";
 import { waitFor } from "../support/waiting.ts";
+import { alertMs } from "./alerts.ts";
 import { Lab } from "./lab.ts";
 import type { Figure, Scenario, ScenarioOptions } from "./scenario.ts";
 
@@ -12,19 +13,14 @@ const ALERT_P99_MS_AIM = 1_500;
 /** Fewer would not show that they pass the document; how many do depends on the machine, too. */
 const ALERTS_MIN = 3;
 
-/** Text that packs to three quarters at best. */
-function noise(chars: number): string {
-  return new Random(1).fill(new Uint8Array((chars * 3) / 4)).toBase64();
-}
-
 async function run({ executable, isFull, told }: ScenarioOptions): Promise<Figure[]> {
   await using lab = await Lab.open({ executable, hosts: ["a", "b"], wired: ["b"] });
   await lab.startAll();
   const [a, b] = [lab.host("a").node.api, lab.host("b").node.api];
   await lab.host("b").degrade(QUALITY);
-  const parts = isFull ? 1 : 4;
+  const parts = isFull ? 1 : 2;
   told(`a document of ${(LARGE_BYTES / parts / 1e6).toFixed(2)} MB, and alerts behind it`);
-  await a.put("tracks", "large", { text: noise(LARGE_BYTES / parts) });
+  await a.put("tracks", "large", { text: new Random(1).text(LARGE_BYTES / parts) });
   const sinceMs = performance.now();
   const latencies: number[] = [];
   let arrivedMs: number | undefined;
@@ -40,16 +36,9 @@ async function run({ executable, isFull, told }: ScenarioOptions): Promise<Figur
     arrivedMs = atMs;
   });
   while (arrivedMs === undefined) {
-    const id = String(latencies.length);
-    const sentMs = performance.now();
-    await a.put("alerts", id, { n: latencies.length });
-    await waitFor(
-      `alert ${id}`,
-      60_000,
-      async () => (await b.get("alerts", id)) !== undefined || undefined,
-      5,
-    );
-    if (arrivedMs === undefined) latencies.push(performance.now() - sentMs);
+    // One that came together with the document, or later, shows nothing.
+    const ms = await alertMs([a, b], { id: String(latencies.length), limitMs: 60_000, pollMs: 5 });
+    if (arrivedMs === undefined) latencies.push(ms);
     await Bun.sleep(100);
   }
   await arrival;

@@ -67,16 +67,30 @@ export class BrokerApi {
   }
 
   /** Resolves when the node has acknowledged the write. */
-  async put(collection: string, id: string, document: Document): Promise<void> {
-    const response = await this.#fetch(this.documentUrl(collection, id), {
-      method: "PUT",
+  put(collection: string, id: string, document: Document): Promise<void> {
+    return this.#write("PUT", [collection, id], {
       headers: { "content-type": "application/json" },
       body: JSON.stringify(document),
     });
+  }
+
+  /** The same, of some of its fields. */
+  patch(collection: string, id: string, fields: Document): Promise<void> {
+    return this.#write("PATCH", [collection, id], {
+      headers: { "content-type": "application/merge-patch+json" },
+      body: JSON.stringify(fields),
+    });
+  }
+
+  async #write(
+    method: string,
+    [collection, id]: readonly [string, string],
+    options: RequestInit,
+  ): Promise<void> {
+    const response = await this.#fetch(this.documentUrl(collection, id), { method, ...options });
     const text = await response.text();
-    if (!response.ok) {
-      throw new Error(`PUT ${collection}/${id}: ${response.status} ${text.slice(0, 300)}`);
-    }
+    if (response.ok) return;
+    throw new Error(`${method} ${collection}/${id}: ${response.status} ${text.slice(0, 300)}`);
   }
 
   /** Undefined when there is no such document. */

@@ -1,7 +1,8 @@
 // Compiles src/main.ts into one executable, and knows whether the one in dist/ is still the right one.
 import { chmod, mkdir, rename, rm, symlink } from "node:fs/promises";
 import { join } from "node:path";
-import { type Addon, hostTarget, TARGETS, type TargetName } from "./build-targets.ts";
+import { bundlePage, type PageBundle } from "../../src/dashboard/bundle.ts";
+import { type Addon, findAddon, hostTarget, TARGETS, type TargetName } from "./build-targets.ts";
 import { commitOfCheckout, distDir, projectDir, readPackageJson } from "./project.ts";
 import { quietAddon } from "./quiet-addon.ts";
 
@@ -53,16 +54,36 @@ const automergePlugin: Bun.BunPlugin = {
   },
 };
 
+/**
+ * The dashboard's page: the executable has neither its sources nor a bundler's folder to look in. It is made before,
+ * for a build that waits for another one never ends (Bun 1.4.5).
+ */
+function dashboardPlugin(page: PageBundle): Bun.BunPlugin {
+  return {
+    name: "dashboard",
+    setup(build) {
+      build.onLoad({ filter: /src[/\\]dashboard[/\\]bundle\.ts$/ }, () => ({
+        contents: `const page = ${JSON.stringify(page)}; export const bundlePage = async () => page;`,
+        loader: "js",
+      }));
+    },
+  };
+}
+
+/** A module that is started by its name; the compiler puts it below the folder that it has in common with main.ts. */
+const HISTORY_WORKER = "src/store/history-worker.ts";
+
 /** Writes `peat-sidecar` and the link `peat-mesh-node` into the folder; replaces them in one step each. */
 export async function compile({ target, addon, folder }: CompileOptions): Promise<void> {
   const { version } = await readPackageJson();
+  const page = await bundlePage();
   // The file's name goes into the executable: a folder of one's own keeps two builds equal byte by byte.
   const workshop = join(folder, `.build-${process.pid}`);
   const fresh = join(workshop, "peat-sidecar");
   await mkdir(workshop, { recursive: true });
   const embedded = addon === undefined ? undefined : await quietAddon(addon);
   const output = await Bun.build({
-    entrypoints: [join(projectDir, "src/main.ts")],
+    entrypoints: ["src/main.ts", HISTORY_WORKER].map((path) => join(projectDir, path)),
     target: "bun",
     format: "esm",
     minify: true,
@@ -71,11 +92,16 @@ export async function compile({ target, addon, folder }: CompileOptions): Promis
     splitting: true,
     define: {
       PEAT_VERSION: JSON.stringify(version),
+      PEAT_HISTORY_WORKER: JSON.stringify("./store/history-worker.js"),
       PEAT_COMMIT: JSON.stringify(commitOfCheckout()),
       ...(addon === undefined ? { PEAT_ADDON_PATH: JSON.stringify(ADDON_PATH) } : {}),
     },
     external: embedded === undefined ? ["@number0/iroh-*"] : [],
-    plugins: [automergePlugin, ...(embedded === undefined ? [] : [addonPlugin(embedded)])],
+    plugins: [
+      automergePlugin,
+      dashboardPlugin(page),
+      ...(embedded === undefined ? [] : [addonPlugin(embedded)]),
+    ],
     loader: { ".wasm": "file" },
     compile: {
       target: TARGETS[target].runtime,
@@ -129,4 +155,12 @@ export async function ensureExecutable(addon: Addon | undefined): Promise<boolea
   await compile({ target: hostTarget(), addon, folder: distDir });
   await Bun.write(stamp, wanted);
   return true;
+}
+
+/** The executable of this machine, with the addon that is in it; throws an Error that says what is missing for it. */
+export async function ensureHostExecutable(): Promise<Addon> {
+  const addon = await findAddon(hostTarget());
+  if (typeof addon === "string") throw new Error(`the executable can't be built: ${addon}`);
+  await ensureExecutable(addon);
+  return addon;
 }

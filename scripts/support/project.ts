@@ -17,6 +17,7 @@ export function commitOfCheckout(): string {
 }
 
 interface PackageJson {
+  readonly scripts: Readonly<Record<string, string>>;
   readonly version: string;
   readonly dependencies: Readonly<Record<string, string>>;
   readonly devDependencies: Readonly<Record<string, string>>;

@@ -18,6 +18,8 @@ export interface TestRunOptions {
   readonly runTimeoutMs: number;
   /** Added to the environment of the tests. */
   readonly env?: Readonly<Record<string, string>>;
+  /** Processes that share the files; without it there is one. */
+  readonly workers?: number;
   /** `failures` is piped, and only of failed tests. */
   readonly output: "inherit" | "failures";
 }
@@ -69,6 +71,8 @@ export async function runTests(options: TestRunOptions): Promise<FinishedTestRun
       `--timeout=${options.testTimeoutMs}`,
       "--reporter=junit",
       `--reporter-outfile=${report}`,
+      // Files share a process as they do without workers.
+      ...(options.workers === undefined ? [] : [`--parallel=${options.workers}`, "--no-isolate"]),
       ...(options.output === "failures" ? ["--only-failures"] : []),
       ...options.files.map((file) => `./${file}`),
     ],

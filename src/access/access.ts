@@ -37,6 +37,8 @@ export interface ListenerFacts {
   readonly address: string;
   /** What probes ask: never needs the token. */
   readonly openPaths: ReadonlySet<string>;
+  /** What tells more than documents do: reading needs what writing needs, also where reads are open. */
+  readonly guardedPaths?: ReadonlySet<string>;
 }
 
 export function isLoopback(address: string): boolean {
@@ -52,6 +54,18 @@ function digest(text: string): Uint8Array {
   return new Bun.CryptoHasher("sha256").update(text).digest();
 }
 
+/** The second protocol that a browser offers for a WebSocket: base64url of the token, for it can't send a header. */
+const BEARER_PROTOCOL = /(?:^|,)\s*peat\.bearer\.([A-Za-z0-9_-]+)\s*(?:,|$)/;
+
+/** As the value of Authorization. Of a WebSocket also what stands among its protocols, which are no part of a URL. */
+function sentToken(headers: HeaderView): string | undefined {
+  const sent = headers.get("authorization");
+  if (sent !== null) return sent;
+  if (headers.get("upgrade")?.toLowerCase() !== "websocket") return undefined;
+  const encoded = BEARER_PROTOCOL.exec(headers.get("sec-websocket-protocol") ?? "")?.[1];
+  return encoded && `Bearer ${Buffer.from(encoded, "base64url").toString()}`;
+}
+
 function hostOf(origin: string): string | undefined {
   return /^https?:\/\/([^/]+)$/.exec(origin)?.[1]?.toLowerCase();
 }
@@ -61,6 +75,7 @@ export class Access {
   readonly #scheme: string;
   readonly #isLocalListener: boolean;
   readonly #openPaths: ReadonlySet<string>;
+  readonly #guardedPaths: ReadonlySet<string>;
   /** A digest, so that a comparison takes the same time whatever is sent. */
   #token: Uint8Array;
   #isTokenConfigured: boolean;
@@ -71,6 +86,7 @@ export class Access {
     this.#scheme = listener.scheme;
     this.#isLocalListener = isLoopback(listener.address);
     this.#openPaths = listener.openPaths;
+    this.#guardedPaths = listener.guardedPaths ?? new Set();
     this.#token = digest(options.token.expose());
     this.#isTokenConfigured = options.isTokenConfigured;
     this.#originHosts = new Set(options.corsOrigins.map(hostOf));
@@ -127,9 +143,11 @@ export class Access {
   #checkToken(caller: Caller): void {
     const isRead = READS.has(caller.method);
     if (this.#options.open === "all" || this.#openPaths.has(caller.path)) return;
-    if (isRead && this.#options.reads === "open") return;
-    const sent = caller.headers.get("authorization");
-    if (sent !== null) {
+    const isGuarded = this.#guardedPaths.has(caller.path);
+    const areReadsOpen = this.#options.reads === "open";
+    if (isRead && areReadsOpen && !isGuarded) return;
+    const sent = sentToken(caller.headers);
+    if (sent !== undefined) {
       if (this.#isToken(sent)) return;
       throw new Fault(
         "unauthenticated",
@@ -138,7 +156,9 @@ export class Access {
           : "the token sent as Authorization: Bearer is not that of this node; no PEAT_API_TOKEN is set on it",
       );
     }
-    if (!isRead && this.#options.open === "loopback" && this.#isNearby(caller)) return;
+    // Where reads are closed they are so for everybody.
+    const isLikeWrite = !isRead || (isGuarded && areReadsOpen);
+    if (isLikeWrite && this.#options.open === "loopback" && this.#isNearby(caller)) return;
     const doing = isRead ? "reading" : "writing";
     const remedy = this.#isTokenConfigured
       ? "send the value of PEAT_API_TOKEN"

@@ -18,6 +18,19 @@ const FEED_BYTES_MAX = 1024 * 1024;
 /** `distribution` is undefined when there is none any more. */
 export type Heard = (id: string, distribution: Distribution | undefined) => void;
 
+function readFrom(store: Store, id: string): Distribution | undefined {
+  const stored = store.get(documentKey(FILE_DISTRIBUTIONS, id));
+  return stored && readDistribution(id, stored.json);
+}
+
+/** By the id that a client names. Fault `distribution_not_found`. */
+export function findDistribution(store: Store, id: string): Distribution {
+  const distribution = isHandle(id) ? readFrom(store, id) : undefined;
+  if (distribution !== undefined) return distribution;
+  const sentence = `distribution_id: ${JSON.stringify(id.slice(0, 64))} is unknown`;
+  throw new Fault("distribution_not_found", sentence);
+}
+
 export class Distributions {
   readonly #store: Store;
   readonly #listeners = new Set<Heard>();
@@ -38,16 +51,12 @@ export class Distributions {
   }
 
   get(id: string): Distribution | undefined {
-    const stored = this.#store.get(documentKey(FILE_DISTRIBUTIONS, id));
-    return stored && readDistribution(id, stored.json);
+    return readFrom(this.#store, id);
   }
 
-  /** By the id that a client names. Fault `distribution_not_found`. */
+  /** As findDistribution. */
   find(id: string): Distribution {
-    const distribution = isHandle(id) ? this.get(id) : undefined;
-    if (distribution !== undefined) return distribution;
-    const sentence = `distribution_id: ${JSON.stringify(id.slice(0, 64))} is unknown`;
-    throw new Fault("distribution_not_found", sentence);
+    return findDistribution(this.#store, id);
   }
 
   /** Tells all that there are, then every change, until close(). */
@@ -119,6 +128,7 @@ export class Distributions {
   #subscribe(since?: string): Subscription {
     return this.#store.subscribe({
       collections: [FILE_DISTRIBUTIONS],
+      reader: "files",
       capacity: FEED_CHANGES_MAX,
       capacityBytes: FEED_BYTES_MAX,
       ...(since === undefined ? {} : { since }),

@@ -61,8 +61,15 @@ type Ended =
   | { readonly status: "completed" }
   | { readonly status: "failed"; readonly error: string };
 
+/** What is to be received, by how far it is, and what was since the start. */
+export interface InboxFigures {
+  readonly pending: { waiting: number; transferring: number; without_room: number };
+  readonly ended: { completed: number; failed: number };
+}
+
 export class Inbox {
   readonly #options: InboxOptions;
+  readonly #ended = { completed: 0, failed: 0 };
   readonly #folder: InboxFolder;
   readonly #wanted = new Map<string, Wanted>();
   readonly #stop = new AbortController();
@@ -105,6 +112,16 @@ export class Inbox {
       await Promise.race([woken, timer]);
       over.abort();
     }
+  }
+
+  get figures(): InboxFigures {
+    const pending = { waiting: 0, transferring: 0, without_room: 0 };
+    for (const { isActive, isShortOfRoom } of this.#wanted.values()) {
+      if (isActive) pending.transferring += 1;
+      else if (isShortOfRoom) pending.without_room += 1;
+      else pending.waiting += 1;
+    }
+    return { pending, ended: this.#ended };
   }
 
   async close(): Promise<void> {
@@ -316,6 +333,7 @@ export class Inbox {
     const { id, size } = wanted.distribution;
     const bytes = ended.status === "completed" ? size : 0;
     await this.#tell(wanted, { bytes, ...ended });
+    this.#ended[ended.status] += 1;
     if (this.#wanted.get(id) === wanted) this.#wanted.delete(id);
     if (ended.status === "failed")
       log.warn("File not received", { distribution: id, cause: ended.error });

@@ -5,7 +5,7 @@ import { Fault, messageOf } from "../base/faults.ts";
 import { getLog } from "../base/log.ts";
 import type { Formation } from "../identity/formation.ts";
 import type { NodeName } from "../identity/peer.ts";
-import type { Link } from "../net/link.ts";
+import type { ByteStream, Link } from "../net/link.ts";
 import { CLOSE, greet, type Member } from "../net/membership.ts";
 import { ALPN_ATTACHMENT } from "../wire/attachment.ts";
 import type { Hello } from "../wire/hello.ts";
@@ -35,8 +35,16 @@ function close(link: Link, end: { code: number; reason: string }): void {
   link.close(end.code, end.reason);
 }
 
+/** Bytes of frames on links of files, since the start. */
+export interface FileTraffic {
+  readonly sentBytes: number;
+  readonly receivedBytes: number;
+}
+
 export class Links {
   readonly #options: LinksOptions;
+  #sentBytes = 0;
+  #receivedBytes = 0;
   readonly #askers = new Map<NodeName, Promise<Asker>>();
   readonly #outgoing = new Map<NodeName, Link>();
   readonly #incoming = new Map<NodeName, { link: Link; abort: AbortController }>();
@@ -46,6 +54,10 @@ export class Links {
   constructor(options: LinksOptions) {
     this.#options = options;
     this.#endChange = options.peers.onChange(() => this.#closeStray());
+  }
+
+  get traffic(): FileTraffic {
+    return { sentBytes: this.#sentBytes, receivedBytes: this.#receivedBytes };
   }
 
   close(): void {
@@ -90,7 +102,8 @@ export class Links {
       close(link, CLOSE.unwanted);
       throw new Fault("peer_refused", "the peer has another name now");
     }
-    const asker = new Asker(stream, clock, (cause) => this.#broken(name, link, cause));
+    const counted = this.#counted(stream);
+    const asker = new Asker(counted, clock, (cause) => this.#broken(name, link, cause));
     this.#outgoing.set(name, link);
     void link.ended.then(() => {
       asker.close();
@@ -124,7 +137,8 @@ export class Links {
     try {
       const { signal } = abort;
       const opened = (hash: string) => open(name, hash);
-      await answerAsks({ stream: idle.watch(stream), clock, garbage, open: opened, signal });
+      const watched = idle.watch(this.#counted(stream));
+      await answerAsks({ stream: watched, clock, garbage, open: opened, signal });
       close(link, CLOSE.normal);
     } catch (error) {
       // A dead link has ended with its own words; what a peer did wrong ends it here.
@@ -136,6 +150,22 @@ export class Links {
       idle.end();
       if (this.#incoming.get(name) === serving) this.#incoming.delete(name);
     }
+  }
+
+  #counted(stream: ByteStream): ByteStream {
+    return {
+      read: async (maxBytes) => {
+        const bytes = await stream.read(maxBytes);
+        this.#receivedBytes += bytes?.length ?? 0;
+        return bytes;
+      },
+      write: async (bytes) => {
+        await stream.write(bytes);
+        this.#sentBytes += bytes.length;
+      },
+      finish: () => stream.finish(),
+      stop: (code) => stream.stop(code),
+    };
   }
 
   #isConnected(name: NodeName): boolean {

@@ -2,14 +2,13 @@
 // to all nodes that are known to have an inbox. What was sent is remembered in a file, so a restart sends nothing twice.
 import { type FileHandle, readdir, readFile, rename, writeFile } from "node:fs/promises";
 import { type Clock, sleep } from "../base/clock.ts";
-import { Fault, messageOf } from "../base/faults.ts";
+import { Fault, messageOf, systemCode } from "../base/faults.ts";
 import { fieldsOf } from "../base/fields.ts";
 import { getLog } from "../base/log.ts";
-import { GROUP_BYTES } from "./content-tree.ts";
-import { readAt } from "./file-bytes.ts";
+import { hashFile } from "./file-hash.ts";
 import { parseRelativePath, type RelativePath } from "./relative-path.ts";
 import { openBelow } from "./roots.ts";
-import { SafeFolder, systemCode } from "./safe-folder.ts";
+import { SafeFolder } from "./safe-folder.ts";
 import type { SendRequest } from "./send-request.ts";
 import type { Sent } from "./sender.ts";
 
@@ -121,19 +120,12 @@ export class Outbox {
 
   async #hash({ root, path, size }: Found, signal: AbortSignal): Promise<Uint8Array> {
     const { roots, clock } = this.#options;
-    const hasher = new Bun.CryptoHasher("sha256");
     const file: FileHandle = await openBelow(roots.get(root) ?? "", path, "file");
     try {
-      const buffer = new Uint8Array(GROUP_BYTES);
-      for (let at = 0; at < size; at += GROUP_BYTES) {
-        signal.throwIfAborted();
-        hasher.update(await readAt(file, buffer, at));
-        await new Promise<void>((resolve) => clock.soon(resolve));
-      }
+      return await hashFile(file, size, { clock, signal });
     } finally {
       await file.close();
     }
-    return new Uint8Array(hasher.digest());
   }
 
   #tellTooMany(): void {

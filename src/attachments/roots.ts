@@ -1,8 +1,8 @@
 // Folders from which files may be sent, each under its name.
 import type { FileHandle } from "node:fs/promises";
-import { Fault, messageOf } from "../base/faults.ts";
+import { Fault, messageOf, systemCode } from "../base/faults.ts";
 import type { RelativePath } from "./relative-path.ts";
-import { SafeFolder, systemCode } from "./safe-folder.ts";
+import { SafeFolder } from "./safe-folder.ts";
 
 export interface Root {
   readonly name: string;
@@ -26,6 +26,17 @@ export async function openRoots(roots: readonly Root[]): Promise<ReadonlyMap<str
     byName.set(name, path);
   }
   return byName;
+}
+
+/** The folder of a root. Fault `invalid_argument` tells the names that there are. */
+export function rootAt(roots: ReadonlyMap<string, string>, name: string, field: string): string {
+  const path = roots.get(name);
+  if (path !== undefined) return path;
+  const known = [...roots.keys()].join(", ");
+  throw new Fault(
+    "invalid_argument",
+    `${field}.root_name: there is no root ${JSON.stringify(name.slice(0, 64))}, but ${known}`,
+  );
 }
 
 /** What the system says, for people. */

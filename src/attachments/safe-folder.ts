@@ -4,7 +4,7 @@
 // The system has calls for that (openat and its kin) which this runtime lacks; `/proc/self/fd/N/name` is the same.
 import { constants } from "node:fs";
 import { type FileHandle, mkdir, open, rename, statfs, unlink } from "node:fs/promises";
-import { Fault, messageOf } from "../base/faults.ts";
+import { Fault, messageOf, systemCode } from "../base/faults.ts";
 import type { RelativePath } from "./relative-path.ts";
 
 const { O_CREAT, O_DIRECTORY, O_EXCL, O_NOFOLLOW, O_NONBLOCK, O_RDONLY, O_RDWR } = constants;
@@ -14,11 +14,6 @@ const OPEN_FOLDER = O_RDONLY | O_DIRECTORY | O_NOFOLLOW;
 const OPEN_FILE = O_RDONLY | O_NOFOLLOW | O_NONBLOCK;
 const OWN_MODE = 0o600;
 const OWN_FOLDER_MODE = 0o700;
-
-/** The system's word for what went wrong: ENOENT, ENOSPC, … */
-export function systemCode(error: unknown): string {
-  return error instanceof Error && "code" in error ? String(error.code) : "";
-}
 
 const FULL_CODES = ["ENOSPC", "EDQUOT"];
 

@@ -7,6 +7,7 @@ import { type NodeName, parseNodeName, shortId } from "../identity/peer.ts";
 import { isShortId, type Priority } from "./distribution.ts";
 import type { FilePeer } from "./peers.ts";
 import { parseRelativePath, type RelativePath } from "./relative-path.ts";
+import { rootAt } from "./roots.ts";
 
 export interface FileRequest {
   readonly rootName: string;
@@ -91,6 +92,12 @@ export function checkRequest({ files, scope, bundleId }: SendRequest, limits: Se
   if (bundleId !== undefined) checkText("bundle_id", bundleId, BUNDLE_ID_CHARS_MAX);
 }
 
+/** Fault `payload_too_large`. */
+export function checkSize(size: bigint, field: string, bytesMax: number): void {
+  if (size > BigInt(bytesMax))
+    throw tooMuch(`${field}.size_bytes: is ${size}; at most ${bytesMax}`);
+}
+
 /** One file of the request, as far as it can be judged without looking at it. */
 export function readFile(
   file: FileRequest,
@@ -100,17 +107,10 @@ export function readFile(
   const { rootName, relativePath, sizeBytes, sha256, contentType, displayName } = file;
   if (sha256.length !== 32)
     throw invalid(`${field}.sha256: must be 32 bytes, not ${sha256.length}`);
-  if (!context.roots.has(rootName)) {
-    const known = [...context.roots.keys()].join(", ");
-    throw invalid(
-      `${field}.root_name: there is no root ${JSON.stringify(rootName.slice(0, 64))}, but ${known}`,
-    );
-  }
+  rootAt(context.roots, rootName, field);
   const path = parseRelativePath(relativePath);
   if (typeof path === "string") throw invalid(`${field}.relative_path: ${path}`);
-  if (sizeBytes > BigInt(context.fileBytesMax)) {
-    throw tooMuch(`${field}.size_bytes: is ${sizeBytes}; at most ${context.fileBytesMax}`);
-  }
+  checkSize(sizeBytes, field, context.fileBytesMax);
   for (const [name, text] of [
     ["content_type", contentType],
     ["display_name", displayName],

@@ -9,12 +9,16 @@ import type { Store } from "../store/store.ts";
 import type { Hello } from "../wire/hello.ts";
 import type { Distribution, Priority } from "./distribution.ts";
 import { Distributions } from "./distributions.ts";
+import { type FileFigures, pendingOf } from "./figures.ts";
+import { hashFile } from "./file-hash.ts";
 import { Garbage } from "./garbage.ts";
 import { Inbox, type InboxOptions } from "./inbox.ts";
 import { Links } from "./links.ts";
 import { Outbox } from "./outbox.ts";
 import type { FilePeers } from "./peers.ts";
-import { openRoots, type Root } from "./roots.ts";
+import { parseRelativePath } from "./relative-path.ts";
+import { openBelow, openRoots, type Root, rootAt } from "./roots.ts";
+import { checkSize, type SendLimits } from "./send-request.ts";
 import { Sender, type SenderOptions } from "./sender.ts";
 import { Staging } from "./staging.ts";
 
@@ -50,6 +54,15 @@ interface Parts {
   readonly staging: Staging | undefined;
   readonly outbox: Outbox | undefined;
   readonly inbox: Inbox | undefined;
+  readonly roots: ReadonlyMap<string, string>;
+  readonly clock: Clock;
+  readonly limits: SendLimits;
+}
+
+/** What a request to send has to say of a file. */
+export interface FileFacts {
+  readonly sizeBytes: bigint;
+  readonly sha256: Uint8Array;
 }
 
 export class Attachments {
@@ -76,14 +89,25 @@ export class Attachments {
       open: async (receiver, hash) => await sending.sender?.open(receiver, hash),
     });
     const shared = { ...options, distributions, ownIds, garbage };
-    const { sender, staging, outbox } = await openSender(shared);
+    const { sender, staging, outbox, roots } = await openSender(shared);
     if (sender !== undefined) sending.sender = sender;
-    const { fileBytesMax } = options.limits;
+    const { limits } = options;
+    const { fileBytesMax } = limits;
     const inbox =
       inboxPath === undefined
         ? undefined
         : await Inbox.open({ ...shared, links, path: inboxPath, fileBytesMax });
-    return new Attachments({ distributions, links, sender, staging, outbox, inbox });
+    return new Attachments({
+      distributions,
+      links,
+      sender,
+      staging,
+      outbox,
+      inbox,
+      roots,
+      clock,
+      limits,
+    });
   }
 
   /** Undefined where there are no roots. */
@@ -91,9 +115,50 @@ export class Attachments {
     return this.#parts.sender;
   }
 
+  /** Of one request. */
+  get limits(): SendLimits {
+    return this.#parts.limits;
+  }
+
+  /** Folders from which files may be sent, by name. */
+  get roots(): ReadonlyMap<string, string> {
+    return this.#parts.roots;
+  }
+
+  /**
+   * Size and hash of a file below a root, as it is now. Faults: invalid_argument and payload_too_large, which begin
+   * with `field`; the reason of `signal`.
+   */
+  async describe(
+    { root, path: text, field }: { root: string; path: string; field: string },
+    signal: AbortSignal,
+  ): Promise<FileFacts> {
+    const { roots, clock, limits } = this.#parts;
+    const folder = rootAt(roots, root, field);
+    const path = parseRelativePath(text);
+    if (typeof path === "string") {
+      throw new Fault("invalid_argument", `${field}.relative_path: ${path}`);
+    }
+    const file = await openBelow(folder, path, field);
+    try {
+      const { size } = await file.stat();
+      checkSize(BigInt(size), field, limits.fileBytesMax);
+      return { sizeBytes: BigInt(size), sha256: await hashFile(file, size, { clock, signal }) };
+    } finally {
+      await file.close();
+    }
+  }
+
   /** Takes a link of the protocol of files. Resolves when the peer is proved; Fault `peer_refused`. */
   arrived(link: Link): Promise<void> {
     return this.#parts.links.arrived(link);
+  }
+
+  /** For whoever shows them. */
+  figures(): FileFigures {
+    const { links, sender, inbox } = this.#parts;
+    const sending = sender === undefined ? undefined : pendingOf(sender.bundles.unfinished());
+    return { traffic: links.traffic, sending, inbox: inbox?.figures };
   }
 
   /** Whoever has sent it. Fault `distribution_not_found`. */
@@ -122,11 +187,11 @@ type Shared = AttachmentsOptions &
   Pick<SenderOptions, "distributions" | "ownIds"> &
   Pick<InboxOptions, "garbage">;
 
-type Sending = Pick<Parts, "sender" | "staging" | "outbox">;
+type Sending = Pick<Parts, "sender" | "staging" | "outbox" | "roots">;
 
 async function openSender(shared: Shared): Promise<Sending> {
   const { roots: given, folder, clock, outboxPollSecs: intervalSecs } = shared;
-  const none = { sender: undefined, staging: undefined, outbox: undefined };
+  const none = { sender: undefined, staging: undefined, outbox: undefined, roots: new Map() };
   if (given.length === 0) return none;
   const roots = await openRoots(given);
   const path = join(folder, "attachments");
@@ -138,7 +203,7 @@ async function openSender(shared: Shared): Promise<Sending> {
     throw new Fault("storage_unusable", sentence, {}, error);
   }
   const sender = new Sender({ ...shared, roots, staging });
-  if (intervalSecs === undefined) return { ...none, staging, sender };
+  if (intervalSecs === undefined) return { ...none, staging, sender, roots };
   const outbox = new Outbox({
     clock,
     roots,
@@ -147,5 +212,5 @@ async function openSender(shared: Shared): Promise<Sending> {
     hasReceivers: () => sender.receivers.length > 0,
     send: (request, signal) => sender.send(request, signal),
   });
-  return { staging, sender, outbox };
+  return { staging, sender, outbox, roots };
 }

@@ -6,11 +6,11 @@
 import { type FileHandle, mkdir, readdir } from "node:fs/promises";
 import { toHex } from "../base/bytes.ts";
 import type { Clock } from "../base/clock.ts";
-import { Fault } from "../base/faults.ts";
+import { Fault, systemCode } from "../base/faults.ts";
 import { GROUP_BYTES, HASH_BYTES, SECTION_GROUPS, Shape, TreeBuilder } from "./content-tree.ts";
 import { EvenWriter, readAt } from "./file-bytes.ts";
 import type { Garbage } from "./garbage.ts";
-import { SafeFolder, systemCode, toFileFault } from "./safe-folder.ts";
+import { SafeFolder, toFileFault } from "./safe-folder.ts";
 
 const TREE = ".tree";
 const PART = ".part";

@@ -27,6 +27,15 @@ export const systemClock: Clock = {
   },
 };
 
+/**
+ * Ms until the multiple of `everyMs` that is next to so long from now: whoever looks at something every now and then
+ * does so in the same turn as all others, and a process at rest is woken once.
+ */
+export function untilBeat(clock: Clock, everyMs: number): number {
+  const now = clock.monotonic();
+  return Math.round(now / everyMs + 1) * everyMs - now;
+}
+
 /** Resolves after `delayMs`, or as soon as `signal` aborts. */
 export function sleep(clock: Clock, delayMs: number, signal?: AbortSignal): Promise<void> {
   if (signal?.aborted) return Promise.resolve();

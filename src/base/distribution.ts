@@ -38,6 +38,12 @@ export class Distribution {
   }
 }
 
+/** Work that is done again and again: how many seconds it took where it succeeded, and how often it failed. */
+export class Attempts {
+  readonly times = new Distribution();
+  failures = 0;
+}
+
 /** Labels of one series, in the order of the family's names. */
 export type LabelValues = readonly string[];
 

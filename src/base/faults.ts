@@ -62,6 +62,8 @@ export const FAULTS = {
   storage_failed: row(500, "internal", 74),
   storage_locked: row(500, "failed_precondition", 75),
   storage_unusable: row(500, "failed_precondition", 73),
+  backup_unusable: row(400, "data_loss", 65),
+  interrupted: row(503, "aborted", 130),
   address_unavailable: row(500, "unavailable", 69),
   addon_unusable: row(500, "failed_precondition", 78),
   internal: row(500, "internal", 70),
@@ -94,8 +96,23 @@ export class Fault extends Error {
   }
 }
 
+/** The system's word for what went wrong (ENOENT, ENOSPC, …); empty for an error that has none. */
+export function systemCode(error: unknown): string {
+  return error instanceof Error && "code" in error ? String(error.code) : "";
+}
+
 /** First line of anything thrown, for a log line: native errors carry a stack in their message. */
 export function messageOf(error: unknown): string {
   const text = error instanceof Error ? error.message : String(error);
   return text.split("\n", 1)[0] ?? "";
+}
+
+/** What `run` returns. What it throws besides Faults is a mistake of our own: `onBug` hears of it first. */
+export function guarded<T>(onBug: (error: unknown) => void, run: () => T): T {
+  try {
+    return run();
+  } catch (error) {
+    if (!(error instanceof Fault)) onBug(error);
+    throw error;
+  }
 }

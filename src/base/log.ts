@@ -1,5 +1,6 @@
 // The daemon's log: the older node's line format and targets on one stream, filtered by RUST_LOG, or JSON lines.
 import { configureSync, getLogger, type LogLevel, type LogRecord } from "@logtape/logtape";
+import type { LogLine } from "./log-ring.ts";
 
 /** A field's value. An array prints as `["a", "b"]`. */
 export type LogValue = string | number | boolean | readonly string[];
@@ -16,8 +17,16 @@ export interface Log {
 const LEVELS = ["trace", "debug", "info", "warn", "error", "off"] as const;
 type Level = (typeof LEVELS)[number];
 
+const targets = new Set<string>();
+
+/** Every target that has been used so far: of all that is loaded. */
+export function knownTargets(): readonly string[] {
+  return [...targets];
+}
+
 /** A log for one target, named as the older system names its modules: `peat_mesh::storage::…`. */
 export function getLog(target: string): Log {
+  targets.add(target);
   const logger = getLogger(target.split("::"));
   return {
     error: (message, fields = {}) => logger.error(message, fields),
@@ -96,11 +105,15 @@ function printTime(timestamp: number): string {
   return new Date(timestamp).toISOString().replace("Z", "000Z");
 }
 
-function printText(record: LogRecord, target: string, level: Level): string {
-  const fields = Object.entries(record.properties)
+/** Behind the words of a line: ` name=value` each. */
+export function printFields(fields: object): string {
+  return Object.entries(fields)
     .map(([name, value]) => ` ${name}=${printValue(value)}`)
     .join("");
-  const body = `${record.message.join("")}${fields}`;
+}
+
+function printText(record: LogRecord, target: string, level: Level): string {
+  const body = `${record.message.join("")}${printFields(record.properties)}`;
   return `${printTime(record.timestamp)} ${level.toUpperCase().padStart(5)} ${target}: ${withoutErrors(body, level)}\n`;
 }
 
@@ -137,6 +150,19 @@ export interface LogOptions {
   /** Whether `write` ends at a terminal that wants colour. */
   readonly colour: boolean;
   readonly write: (line: string) => void;
+  /** Gets what is written, too, for whoever asks later. */
+  readonly keep?: ((line: LogLine) => void) | undefined;
+}
+
+function lineOf(record: LogRecord, target: string, level: Level): LogLine {
+  const message = withoutErrors(record.message.join(""), level);
+  const said = (value: unknown) =>
+    typeof value === "string" ? withoutErrors(value, level) : value;
+  const fields = Object.entries(record.properties).map(([name, value]) => [
+    name,
+    Array.isArray(value) ? value.map(said) : said(value),
+  ]);
+  return { atMs: record.timestamp, level, target, message, fields: Object.fromEntries(fields) };
 }
 
 /** Sets up logging for the whole process; may be called again to change it. */
@@ -147,6 +173,7 @@ export function openLog(options: LogOptions): void {
     const level = LEVEL_OF[record.level];
     const line = print(record, target, level);
     options.write(options.colour ? paint(line, level) : line);
+    options.keep?.(lineOf(record, target, level));
   };
   configureSync({
     reset: true,

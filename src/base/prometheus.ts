@@ -20,6 +20,19 @@ type Family = () => readonly string[];
 
 export class MetricRegistry {
   readonly #families: Family[] = [];
+  readonly #forgets: (() => void)[] = [];
+
+  /** What several metrics are told from is read once for each printing. */
+  perScrape<Value>(read: () => Value): () => Value {
+    let kept: { readonly value: Value } | undefined;
+    this.#forgets.push(() => {
+      kept = undefined;
+    });
+    return () => {
+      kept ??= { value: read() };
+      return kept.value;
+    };
+  }
 
   /** What may rise and fall. */
   gauge(about: MetricName, read: () => readonly Sample[]): void {
@@ -49,6 +62,7 @@ export class MetricRegistry {
   }
 
   print(): string {
+    for (const forget of this.#forgets) forget();
     return `${this.#families.flatMap((family) => family()).join("\n")}\n`;
   }
 }

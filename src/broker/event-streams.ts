@@ -89,7 +89,7 @@ export class EventStreams {
     const stream = new EventStream({
       socket,
       clock,
-      subscription: store.subscribe({ ...query, capacity, capacityBytes }),
+      subscription: store.subscribe({ ...query, capacity, capacityBytes, reader: "websocket" }),
       print: (change) => (isWanted(change) ? printer.print(change) : undefined),
       withPosition: query.withPosition,
       stallMs: limits.stallMs,

@@ -25,6 +25,20 @@ export interface PeerView {
   readonly address: string | null;
   /** Ms since the Unix epoch. */
   readonly lastSeenMs: number | null;
+  /** Ms since the Unix epoch; null while it is not connected. */
+  readonly connectedAtMs: number | null;
+  /** Documents that wait to be sent to it. */
+  readonly queued: number;
+  /** From sending a change to its commit there, of the newest one acknowledged. */
+  readonly lagMs: number | null;
+  /** Both had equal documents when they last compared, and nothing changed here since. */
+  readonly inSync: boolean;
+  /** Names of the peers that it is connected to, as it says; null where it does not. */
+  readonly neighbours: readonly string[] | null;
+  /** Of its program, as it says. */
+  readonly version: string | null;
+  /** Why it is not connected, of the last attempt. */
+  readonly lastFailure: string | null;
   /** Bytes of this connection so far. */
   readonly sentBytes: number;
   readonly receivedBytes: number;
@@ -45,6 +59,8 @@ export interface NodeView {
   /** Every check, also those that hold; the node is ready when all are. */
   readiness(): readonly ReadinessCheck[];
   peers(): readonly PeerView[];
+  /** Names by process starts: of this node and of the peers that are connected. */
+  starts(): ReadonlyMap<string, NodeName>;
   /** Returns the way to end it. */
   onPeerEvent(listener: (news: PeerNews) => void): () => void;
 }

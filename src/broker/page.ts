@@ -1,5 +1,7 @@
 // One page of a collection: so many documents, and no more bytes than a node can spare for one answer.
 import { Fault } from "../base/faults.ts";
+import type { DocumentOrder } from "../store/document-order.ts";
+import type { DocumentQuery } from "../store/document-query.ts";
 import type { Store, StoredDocument } from "../store/store.ts";
 import { API } from "./api-path.ts";
 import { parseCursor, printCursor } from "./cursor.ts";
@@ -31,6 +33,11 @@ interface Wish {
   readonly bytesMax: number;
 }
 
+interface Search extends Wish {
+  readonly filter: DocumentQuery;
+  readonly order: DocumentOrder;
+}
+
 /** At least one document, however large, if there is any. */
 function takeDocuments(store: Store, { collection, limit, after, bytesMax }: Wish): Taken {
   const documents: StoredDocument[] = [];
@@ -54,10 +61,9 @@ function takeDocuments(store: Store, { collection, limit, after, bytesMax }: Wis
 
 async function searchDocuments(
   store: Store,
-  { after, ...wish }: Wish,
+  { after, filter, order, ...wish }: Search,
   { query, signal }: PageRequest,
 ): Promise<Taken> {
-  const order = readParameter(query, ORDER) ?? [];
   const isOrdered = order.length > 0;
   const orderText = String(query[ORDER.name]);
   const from = isOrdered
@@ -65,7 +71,7 @@ async function searchDocuments(
     : (id: string) => ({ values: [], id });
   const { documents, next } = await store.searches.find({
     ...wish,
-    query: readParameter(query, FILTER) ?? { kind: "all" },
+    query: filter,
     order,
     after: after === undefined ? undefined : from(after),
     signal,
@@ -92,13 +98,16 @@ export async function readPage(store: Store, request: PageRequest): Promise<Link
   const { collection, query, pageBytesMax: bytesMax } = request;
   const limit = readParameter(query, LIMIT) ?? LIST_LIMIT.fallback;
   const wish = { collection, limit, after: readParameter(query, AFTER), bytesMax };
+  const filter = readParameter(query, FILTER);
+  const order = readParameter(query, ORDER);
   const count = store.count(collection);
   if (count === 0) {
     throw new Fault("collection_not_found", `collection not available: ${collection}`);
   }
-  const isSearch = query[FILTER.name] !== undefined || query[ORDER.name] !== undefined;
+  const isSearch = filter !== undefined || order !== undefined;
+  const search = { ...wish, filter: filter ?? ({ kind: "all" } as const), order: order ?? [] };
   const { documents, next } = isSearch
-    ? await searchDocuments(store, wish, request)
+    ? await searchDocuments(store, search, request)
     : takeDocuments(store, wish);
   const link = next === undefined ? undefined : printLink(collection, request, limit, next);
   return { collection, count, documents, next, link };

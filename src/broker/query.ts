@@ -1,5 +1,6 @@
 // Query parameters: one row each, from which both the parsing and the published description come.
 import { Fault } from "../base/faults.ts";
+import { LOG_LEVELS, type LogLevelName } from "../base/log-ring.ts";
 import { parseCollection } from "../store/document-key.ts";
 import type { DocumentOrder } from "../store/document-order.ts";
 import type { DocumentQuery } from "../store/document-query.ts";
@@ -90,6 +91,19 @@ export const ASIDE_LIMIT: Parameter<number> = {
   rule: `an integer from 1 to ${ASIDE_LIMIT_MAX}`,
 };
 
+const HISTORY_LIMIT_MAX = 200;
+
+export const HISTORY_LIMIT: Parameter<number> = {
+  name: "limit",
+  help: "Most changes in the answer; it may hold fewer when they are costly to read.",
+  schema: { type: "integer", minimum: 1, maximum: HISTORY_LIMIT_MAX, default: 20 },
+  parse: (text) => {
+    const limit = parseLimit(text);
+    return limit === undefined || limit > HISTORY_LIMIT_MAX ? undefined : limit;
+  },
+  rule: `an integer from 1 to ${HISTORY_LIMIT_MAX}`,
+};
+
 export const AFTER_NUMBER: Parameter<number> = {
   name: "after",
   help: "Only entries whose numbers are greater than this one: `next` of the page before.",
@@ -106,6 +120,46 @@ export const WHY: Parameter<(typeof WHYS)[number]> = {
   schema: { enum: [...WHYS], default: "deleted" },
   parse: (text) => WHYS.find((why) => why === text),
   rule: `one of: ${WHYS.join(", ")}`,
+};
+
+export const ATTACHMENT_LIMIT: Parameter<number> = {
+  ...ASIDE_LIMIT,
+  help: "Most distributions in one answer.",
+};
+
+export const BUNDLE: Parameter<string> = {
+  name: "bundle",
+  help: "Only those that were sent together, under this id.",
+  schema: { type: "string", maxLength: 256 },
+  parse: (text) => (text.length <= 256 ? text : undefined),
+  rule: "the id of a bundle",
+};
+
+export const DIFF: Parameter<boolean> = {
+  name: "diff",
+  help: "true: also what would be otherwise if the node read its settings now.",
+  schema: { type: "boolean", default: false },
+  parse: (text) => (text === "true" || text === "false" ? text === "true" : undefined),
+  rule: "true or false",
+};
+
+export const LOG_LIMIT: Parameter<number> = {
+  ...ASIDE_LIMIT,
+  help: "Most lines in one answer.",
+};
+
+export const LOG_AFTER: Parameter<number> = {
+  ...AFTER_NUMBER,
+  help: "Only lines that came after the one of this number, oldest first: `next` of the answer before. Without it, the newest lines.",
+  rule: "the number of a line",
+};
+
+export const LOG_LEVEL: Parameter<LogLevelName> = {
+  name: "level",
+  help: "The least grave that is wanted.",
+  schema: { enum: [...LOG_LEVELS], default: "trace" },
+  parse: (text) => LOG_LEVELS.find((level) => level === text.toLowerCase()),
+  rule: `one of: ${LOG_LEVELS.join(", ")}`,
 };
 
 export const REASON: Parameter<string> = {

@@ -1,5 +1,20 @@
 // What the published description says of each route; /openapi.json puts it together with the routes themselves.
-import type { DocumentDecoration } from "elysia";
+import {
+  answers,
+  count,
+  describe,
+  flag,
+  header,
+  json,
+  listOf,
+  object,
+  orNull,
+  queries,
+  refer,
+  type Schema,
+  segment,
+  text,
+} from "./describe.ts";
 import {
   AFTER,
   AFTER_NUMBER,
@@ -14,26 +29,6 @@ import {
   SINCE,
   WHY,
 } from "./query.ts";
-
-type Schema = Readonly<Record<string, unknown>>;
-
-const text: Schema = { type: "string" };
-const count: Schema = { type: "integer", minimum: 0 };
-const flag: Schema = { type: "boolean" };
-const orNull = (type: string): Schema => ({ type: [type, "null"] });
-
-function object(properties: Readonly<Record<string, Schema>>, optional: readonly string[] = []) {
-  const required = Object.keys(properties).filter((name) => !optional.includes(name));
-  return { type: "object", properties, required };
-}
-
-function listOf(items: Schema): Schema {
-  return { type: "array", items };
-}
-
-function refer(name: string): Schema {
-  return { $ref: `#/components/schemas/${name}` };
-}
 
 const AnyDocument: Schema = {
   type: "object",
@@ -58,16 +53,23 @@ export const SCHEMAS = {
   Peer: object({
     address: orNull("string"),
     connected: flag,
+    connected_at_ms: orNull("integer"),
     dialect: orNull("string"),
     endpoint_id: orNull("string"),
     id: text,
+    in_sync: flag,
+    lag_ms: orNull("integer"),
+    last_failure: orNull("string"),
     last_seen_ms: orNull("integer"),
+    neighbours: { oneOf: [listOf(text), { type: "null" }] },
     path: orNull("string"),
+    queued: count,
     received_bytes: count,
     rtt_ms: orNull("integer"),
     secret_tag: orNull("string"),
     sent_bytes: count,
     state: text,
+    version: orNull("string"),
   }),
   Event: {
     oneOf: [
@@ -92,54 +94,6 @@ export const SCHEMAS = {
   },
 } as const;
 
-interface Answer {
-  readonly description: string;
-  readonly content?: Readonly<Record<string, { readonly schema: Schema }>>;
-}
-
-function json(description: string, schema: Schema): Answer {
-  return { description, content: { "application/json": { schema } } };
-}
-
-const REFUSALS: Readonly<Record<number, string>> = {
-  400: "The request makes no sense; the sentence names what is wrong.",
-  401: "A token is needed: Authorization: Bearer, with the value of PEAT_API_TOKEN.",
-  404: "There is no such thing.",
-  408: "The request was not done in time.",
-  409: "The collection's policy, or what the document is now, forbids this.",
-  412: "If-Match or If-None-Match does not hold.",
-  413: "The body or document is too large.",
-  415: "The body is of another type than JSON.",
-  503: "The node is stopping, too much is waiting, or a damaged document is being fetched from a peer; try again.",
-  507: "The disk is full; nothing was written.",
-};
-
-function answers(good: Readonly<Record<number, Answer>>, refusals: readonly number[] = []) {
-  const bad = [401, ...refusals].map((status) => [
-    status,
-    json(REFUSALS[status] ?? "", refer("Fault")),
-  ]);
-  return { ...good, ...Object.fromEntries(bad) };
-}
-
-interface Described {
-  readonly name: string;
-  readonly help: string;
-  readonly schema: Schema;
-}
-
-function queries(...rows: readonly Described[]) {
-  return rows.map(({ name, help, schema }) => ({ name, in: "query", description: help, schema }));
-}
-
-function segment(name: string, description: string) {
-  return { name, in: "path", required: true, description, schema: text };
-}
-
-function header(name: string, description: string) {
-  return { name, in: "header", description, schema: text };
-}
-
 const COLLECTION = segment(
   "collection",
   "1 to 128 of [A-Za-z0-9._-], the first a letter or digit.",
@@ -151,19 +105,6 @@ const IF_NONE_MATCH = header("If-None-Match", "Only if it has none of these; * i
 const ONE_DOCUMENT = object({ collection: text, document: refer("Document"), id: text });
 const WRITTEN = json("Committed. The ETag header has the new state.", ONE_DOCUMENT);
 const WRITE_REFUSALS = [400, 404, 408, 409, 412, 413, 415, 503, 507];
-
-/** As the routes' hooks want it. */
-function describe(operation: {
-  readonly summary: string;
-  readonly description?: string;
-  readonly parameters?: readonly Schema[];
-  readonly requestBody?: Schema;
-  readonly responses: object;
-}): { readonly detail: DocumentDecoration } {
-  // Elysia's type knows the schemas of OpenAPI 3.0 only; these are JSON Schema, as 3.1 has them.
-  const schema31: object = operation;
-  return { detail: schema31 as DocumentDecoration };
-}
 
 function writeOf(summary: string, types: readonly string[]) {
   const content = Object.fromEntries(types.map((type) => [type, { schema: { type: "object" } }]));

@@ -1,23 +1,35 @@
 // The broker's paths: each asks store or node and answers with a view. Access is checked before any of them.
-import { Elysia } from "elysia";
+import type { Attachments } from "../attachments/service.ts";
 import { type Clock, within } from "../base/clock.ts";
 import { Fault } from "../base/faults.ts";
 import { PROMETHEUS_TYPE } from "../base/prometheus.ts";
+import { Room } from "../base/room.ts";
 import { documentKey, parseCollection } from "../store/document-key.ts";
 import type { Store, StoredDocument, WriteOperation } from "../store/store.ts";
 import { answerJson, answerNotModified } from "./answers.ts";
 import { API } from "./api-path.ts";
+import { attachmentRoutes } from "./attachment-routes.ts";
+import { backupRoutes } from "./backup-routes.ts";
 import { isKnown, parseConditions, printEtag } from "./conditions.ts";
+import { type DashboardPage, dashboardRoutes } from "./dashboard-route.ts";
+import type { Diagnostics } from "./diagnostics.ts";
 import { withoutOwnId } from "./document-text.ts";
 import type { EventStreams } from "./event-streams.ts";
 import type { EventSocket } from "./events.ts";
+import { explainRoutes } from "./explain-routes.ts";
+import { historyRoutes } from "./history-routes.ts";
+import type { NodeControl } from "./node-control.ts";
 import type { NodeView } from "./node-view.ts";
 import { describeApi } from "./openapi.ts";
+import { operatorRoutes } from "./operator-routes.ts";
 import { readPage } from "./page.ts";
 import { parseEventQuery, type Query, REASON, readParameter } from "./query.ts";
 import { checkMediaType, readText, WRITE_TYPES } from "./request-body.ts";
+import { decoded, type Segment } from "./request-path.ts";
 import { ROUTE_DOCS } from "./route-docs.ts";
+import { newRoutes, unread } from "./routing.ts";
 import { setAsideRoutes } from "./set-aside.ts";
+import { untilGone } from "./until-gone.ts";
 import {
   topologyOf,
   viewCollections,
@@ -35,25 +47,24 @@ import {
 export interface RouteContext {
   readonly store: Store;
   readonly node: NodeView;
+  readonly control: NodeControl;
   readonly clock: Clock;
   readonly events: EventStreams;
   readonly bodyBytesMax: number;
   readonly pageBytesMax: number;
   readonly requestMs: number;
   readonly writesMax: number;
+  /** Undefined where no files are sent and none received. */
+  readonly files: Attachments | undefined;
   /** Undefined: there are none. */
   readonly metrics?: (() => string) | undefined;
+  /** Undefined: nothing is explained. */
+  readonly diagnostics?: Diagnostics | undefined;
+  /** The page at `/`; without it there is none. */
+  readonly dashboard?: (() => Promise<DashboardPage>) | undefined;
 }
 
 const DOCUMENT = `${API}/documents/:collection/:id` as const;
-
-/** Path segments, percent-decoded; null where the escapes are no UTF-8. */
-type Segment = string | null;
-
-function decoded(segment: Segment, name: string): string {
-  if (segment !== null) return segment;
-  throw new Fault("invalid_argument", `the ${name} in the path is not percent-encoded UTF-8`);
-}
 
 function answerDocument(document: StoredDocument, status = 200): Response {
   return answerJson(viewDocument(document), status, { etag: printEtag(document.hash) });
@@ -77,24 +88,17 @@ async function answerPage(
   { store, pageBytesMax, clock, requestMs }: RouteContext,
   { collection, query, request }: { collection: string; query: Query; request: Request },
 ): Promise<Response> {
-  const ending = new AbortController();
-  const end = (why: string) => ending.abort(new Fault("request_timeout", why));
-  const cancel = clock.after(requestMs, () =>
-    end(`the search was not done within ${requestMs / 1000} s; narrow it down`),
-  );
-  request.signal.addEventListener("abort", () => end("the client has gone"), { once: true });
-  try {
+  const late = `the search was not done within ${requestMs / 1000} s; narrow it down`;
+  return await untilGone(request, { clock, requestMs, late }, async (signal) => {
     const page = await readPage(store, {
       collection: parseCollection(collection),
       query,
       pageBytesMax,
-      signal: ending.signal,
+      signal,
     });
     const headers = page.link === undefined ? {} : { link: page.link };
     return answerJson(viewPage(page), 200, headers);
-  } finally {
-    cancel();
-  }
+  });
 }
 
 function answerReadiness({ node }: RouteContext): Response {
@@ -127,28 +131,23 @@ const LATE = Symbol("late");
 /** Writes of documents, of which so many may be under way, each for so long. */
 class Writer {
   readonly #context: RouteContext;
-  #underWay = 0;
+  readonly #room: Room;
 
   constructor(context: RouteContext) {
     this.#context = context;
+    this.#room = new Room(context.writesMax, "writes are under way already");
   }
 
   async write(call: WriteCall): Promise<Response> {
-    const { clock, requestMs, writesMax } = this.#context;
-    if (this.#underWay >= writesMax) {
-      throw new Fault("overloaded", `${writesMax} writes are under way already; try again`);
-    }
-    this.#underWay += 1;
-    try {
+    const { clock, requestMs } = this.#context;
+    return await this.#room.during(async () => {
       const response = await within(clock, requestMs, this.#perform(call), LATE);
       if (response !== LATE) return response;
       throw new Fault(
         "request_timeout",
         `the request was not done within ${requestMs / 1000} s; what was received of it may still take effect`,
       );
-    } finally {
-      this.#underWay -= 1;
-    }
+    });
   }
 
   async #perform({ request, params, query }: WriteCall): Promise<Response> {
@@ -180,12 +179,9 @@ function eventSocket(raw: unknown): EventSocket {
   return raw as Bun.ServerWebSocket<unknown>;
 }
 
-/** Leaves the body where it is: it is read as text, once its type and length are known to be good. */
-const unread = { parse: [() => true] };
-
 function nodeRoutes(context: RouteContext) {
   const { node, store, clock } = context;
-  return new Elysia({ aot: false, strictPath: true, normalize: false })
+  return newRoutes()
     .get(`${API}/health`, () => answerJson(viewHealth(node)), ROUTE_DOCS.health)
     .get(`${API}/ready`, () => answerReadiness(context), ROUTE_DOCS.ready)
     .get(
@@ -211,7 +207,7 @@ function nodeRoutes(context: RouteContext) {
 function documentRoutes(context: RouteContext) {
   const { store } = context;
   const writer = new Writer(context);
-  return new Elysia({ aot: false, strictPath: true, normalize: false })
+  return newRoutes()
     .get(
       `${API}/collections`,
       () => answerJson(viewCollections(store.collections())),
@@ -248,10 +244,16 @@ function documentRoutes(context: RouteContext) {
 /** All routes; whoever serves them checks access first and turns what they throw into answers. */
 export function makeRoutes(context: RouteContext) {
   const { events, node } = context;
-  const app = new Elysia({ aot: false, strictPath: true, normalize: false })
+  const app = newRoutes()
     .use(nodeRoutes(context))
     .use(documentRoutes(context))
     .use(setAsideRoutes(context))
+    .use(operatorRoutes(context))
+    .use(attachmentRoutes(context))
+    .use(historyRoutes(context))
+    .use(explainRoutes(context))
+    .use(dashboardRoutes(context.dashboard))
+    .use(backupRoutes(context))
     .ws(`${API}/ws`, {
       ...ROUTE_DOCS.events,
       upgrade: ({ query }: { query: Query }) => {

@@ -3,19 +3,25 @@ import type { AnyElysia } from "elysia";
 import { websocket } from "elysia/ws";
 import { Access, type AccessOptions, type ApiToken } from "../access/access.ts";
 import { readTls, type TlsFiles, type TlsTexts, TlsWatch } from "../access/tls-files.ts";
+import { clearSocketPath, withSocketRights } from "../access/unix-socket.ts";
+import type { Attachments } from "../attachments/service.ts";
 import { BugError } from "../base/assert.ts";
 import { type Clock, within } from "../base/clock.ts";
 import type { DistributionFamily } from "../base/distribution.ts";
-import { Fault, messageOf } from "../base/faults.ts";
+import { Fault, messageOf, systemCode } from "../base/faults.ts";
 import { getLog } from "../base/log.ts";
 import { printHostPort } from "../identity/peer.ts";
 import type { Store } from "../store/store.ts";
 import { allowOrigin, answerFault, answerPreflight } from "./answers.ts";
 import { API } from "./api-path.ts";
+import { DASHBOARD_PATH, type DashboardPage } from "./dashboard-route.ts";
+import type { Diagnostics } from "./diagnostics.ts";
 import { type EventLimits, EventStreams } from "./event-streams.ts";
+import type { NodeControl } from "./node-control.ts";
 import type { NodeView } from "./node-view.ts";
+import { lengthenHost, pathOf } from "./request-path.ts";
 import { RouteTable } from "./route-table.ts";
-import { makeRoutes } from "./routes.ts";
+import { makeRoutes, type RouteContext } from "./routes.ts";
 
 const log = getLog("peat_mesh::broker");
 
@@ -47,12 +53,18 @@ const LIMITS: BrokerLimits = {
   stallMs: 30_000,
 };
 
-/** Read without the token; there is nothing to write at these. */
-const PROBES = new Set([`${API}/health`, `${API}/ready`]);
+/** Read without the token, by probes and by who has no token yet; there is nothing to write at these. */
+const OPEN_PATHS = new Set([`${API}/health`, `${API}/ready`, DASHBOARD_PATH]);
+
+/** Read with the token also where reads are open: they tell of the machine, not of documents. */
+const GUARDED = new Set(
+  ["logs", "log-filter", "config", "doctor", "attachment-roots"].map((name) => `${API}/${name}`),
+);
 
 export interface BrokerOptions {
   readonly store: Store;
   readonly node: NodeView;
+  readonly control: NodeControl;
   readonly clock: Clock;
   /** IP address to listen on. */
   readonly address: string;
@@ -66,8 +78,14 @@ export interface BrokerOptions {
   /** Largest document of the store: bodies may be twice as long, for their blanks and escapes. */
   readonly documentBytesMax: number;
   readonly limits?: Partial<BrokerLimits>;
+  /** Undefined where no files are sent and none received. */
+  readonly files?: Attachments | undefined;
   /** Text for whoever scrapes this node. */
   readonly metrics?: (() => string) | undefined;
+  /** The page at `/`; without it there is none. */
+  readonly dashboard?: (() => Promise<DashboardPage>) | undefined;
+  /** What explains what is wrong. */
+  readonly diagnostics?: Diagnostics | undefined;
   /** Seconds of each request by method, route and status are counted there. */
   readonly requestTimes?: DistributionFamily | undefined;
 }
@@ -83,38 +101,47 @@ const CLOSE_MS = 300;
 
 type Server = Bun.Server<unknown>;
 
+/** What a listener's requests come to. */
+interface Entrance {
+  readonly access: Access;
+  /** Of one listener only: it makes WebSockets of that one's requests. */
+  readonly app: AnyElysia;
+}
+
 export class Broker {
   readonly #options: BrokerOptions;
   readonly #limits: BrokerLimits;
-  readonly #access: Access;
   readonly #events: EventStreams;
-  readonly #app: AnyElysia;
+  readonly #routes: RouteContext;
+  readonly #entrance: Entrance;
   readonly #table: RouteTable;
   #server: Server;
   /** Listens no more, and still has connections: made under an older certificate. */
   readonly #earlier = new Set<Server>();
+  #control: Server | undefined;
   #tlsWatch: TlsWatch | undefined;
   #isClosing = false;
 
   private constructor(options: BrokerOptions, tls: TlsTexts | undefined) {
-    const { store, node, clock, address, documentBytesMax } = options;
+    const { store, node, control, clock, address, documentBytesMax } = options;
     this.#options = options;
     const bodyBytesMax = Math.max(LIMITS.bodyBytesMax, 2 * documentBytesMax);
     this.#limits = { ...LIMITS, bodyBytesMax, ...options.limits };
     const scheme = tls === undefined ? "http" : "https";
-    this.#access = new Access(options.access, { scheme, address, openPaths: PROBES });
     this.#events = new EventStreams({
       store,
       node,
       clock,
       limits: eventLimits(this.#limits),
     });
-    const about = { store, node, clock, events: this.#events, metrics: options.metrics };
-    this.#app = makeRoutes({ ...this.#limits, ...about });
-    this.#app.onError(({ error, code, request }) => this.#explain(error, code, request));
-    this.#table = new RouteTable(this.#app.routes);
+    const { files, metrics, dashboard, diagnostics } = options;
+    const about = { store, node, control, clock, events: this.#events, files };
+    this.#routes = { ...this.#limits, ...about, metrics, dashboard, diagnostics };
+    const facts = { scheme, address, openPaths: OPEN_PATHS, guardedPaths: GUARDED } as const;
+    this.#entrance = this.#makeEntrance(new Access(options.access, facts));
+    this.#table = new RouteTable(this.#entrance.app.routes);
     this.#server = this.#listen(tls);
-    this.#app.server = this.#server;
+    this.#entrance.app.server = this.#server;
   }
 
   /** Faults: address_unavailable, settings_invalid for TLS files that can't be used. */
@@ -129,6 +156,31 @@ export class Broker {
     const addr = printHostPort({ host: options.address, port: broker.port });
     log.info("Broker listening", { addr });
     return broker;
+  }
+
+  /**
+   * The same on a unix socket, for owner and group: whoever may connect may do everything. Fault
+   * `address_unavailable`, with `taken` in its details when another process listens there.
+   */
+  async openControl(path: string): Promise<void> {
+    const { clock, access: options } = this.#options;
+    await clearSocketPath({ path, setting: "PEAT_RUNTIME_DIR", clock, log });
+    const facts = { scheme: "http", address: path, openPaths: OPEN_PATHS } as const;
+    const access = new Access({ ...options, reads: "open", open: "all" }, facts);
+    const entrance = this.#makeEntrance(access);
+    // By Bun's types a unix socket has no idle time; it has, of 10 s unless it is told (measured with 1.4.5).
+    const serving: object = { unix: path, ...this.#serving(entrance) };
+    try {
+      withSocketRights(() => {
+        this.#control = Bun.serve(serving as Bun.Serve.Options<unknown>);
+      });
+    } catch (error) {
+      const sentence = `PEAT_RUNTIME_DIR: ${path} can't be bound (${messageOf(error)})`;
+      const taken = systemCode(error) === "EADDRINUSE";
+      throw new Fault("address_unavailable", sentence, { taken }, error);
+    }
+    entrance.app.server = this.#control ?? null;
+    log.info("Control socket listening", { path });
   }
 
   get port(): number {
@@ -148,14 +200,15 @@ export class Broker {
     this.#isClosing = true;
     this.#tlsWatch?.end();
     this.#events.close();
-    const servers = [this.#server, ...this.#earlier];
+    const control = this.#control === undefined ? [] : [this.#control];
+    const servers = [this.#server, ...control, ...this.#earlier];
     const ended = Promise.all(servers.map((server) => server.stop(false)));
     await within(this.#options.clock, CLOSE_MS, ended, undefined);
     await Promise.all(servers.map((server) => server.stop(true)));
   }
 
   replaceToken(token: ApiToken): void {
-    this.#access.replaceToken(token);
+    this.#entrance.access.replaceToken(token);
   }
 
   /** Takes a certificate that has been exchanged now, not at the next look. */
@@ -171,7 +224,7 @@ export class Broker {
     void earlier.stop(false).then(() => this.#earlier.delete(earlier));
     try {
       this.#server = this.#listen(tls, port);
-      this.#app.server = this.#server;
+      this.#entrance.app.server = this.#server;
     } catch (error) {
       // Somebody else has the port now.
       this.#options.onFatal(error);
@@ -187,32 +240,45 @@ export class Broker {
         ...(tls === undefined ? {} : { tls }),
         // A second node on the same port must fail, not take half of the requests.
         reusePort: false,
-        development: false,
-        idleTimeout: IDLE_SECS,
-        maxRequestBodySize: BODY_BYTES_HARD_MAX,
-        fetch: (request, server) => this.#answer(request, server),
-        websocket: {
-          ...(websocket as Bun.WebSocketHandler<unknown>),
-          // What clients say is not listened to.
-          maxPayloadLength: 4096,
-          idleTimeout: PING_SECS,
-          sendPings: true,
-          closeOnBackpressureLimit: false,
-          perMessageDeflate: false,
-        },
+        ...this.#serving(this.#entrance),
       });
     } catch (error) {
       throw listenFault(error, printHostPort({ host: hostname, port }));
     }
   }
 
-  async #answer(request: Request, server: Server): Promise<Response> {
+  #makeEntrance(access: Access): Entrance {
+    const app: AnyElysia = makeRoutes(this.#routes);
+    app.onError(({ error, code, request }) => this.#explain(error, code, request));
+    return { access, app };
+  }
+
+  /** What all listeners have in common. */
+  #serving(entrance: Entrance) {
+    return {
+      development: false,
+      idleTimeout: IDLE_SECS,
+      maxRequestBodySize: BODY_BYTES_HARD_MAX,
+      fetch: (request: Request, server: Server) => this.#answer(entrance, request, server),
+      websocket: {
+        ...(websocket as Bun.WebSocketHandler<unknown>),
+        // What clients say is not listened to.
+        maxPayloadLength: 4096,
+        idleTimeout: PING_SECS,
+        sendPings: true,
+        closeOnBackpressureLimit: false,
+        perMessageDeflate: false,
+      },
+    };
+  }
+
+  async #answer(entrance: Entrance, request: Request, server: Server): Promise<Response> {
     const sinceMs = performance.now();
-    const response = await this.#route(request, server);
+    const response = await this.#route(entrance, request, server);
     this.#count(request, response, sinceMs);
     const origin = request.headers.get("origin");
     if (origin !== null) {
-      const allowed = this.#access.allowedOrigin(origin, request.headers);
+      const allowed = entrance.access.allowedOrigin(origin, request.headers);
       if (allowed !== undefined) allowOrigin(response, allowed);
     }
     return response;
@@ -231,12 +297,16 @@ export class Broker {
     requestTimes.observe([isKnown ? method : "other", found?.route ?? "none", status], seconds);
   }
 
-  #route(request: Request, server: Server): Response | Promise<Response> {
+  #route(
+    { access, app }: Entrance,
+    request: Request,
+    server: Server,
+  ): Response | Promise<Response> {
     const { method, headers } = request;
     try {
       if (this.#isClosing) throw new Fault("not_ready", "the node is stopping");
       const address = () => server.requestIP(request)?.address;
-      this.#access.check({ method, path: pathOf(request), headers, address });
+      access.check({ method, path: pathOf(request), headers, address });
     } catch (error) {
       return this.#explain(error, undefined, request);
     }
@@ -244,7 +314,7 @@ export class Broker {
     lengthenHost(request);
     // Bun leaves the body out of what it answers to HEAD.
     const asked = method === "HEAD" ? new Request(request.url, { headers }) : request;
-    return this.#app.fetch(asked);
+    return app.fetch(asked);
   }
 
   /** What was thrown as an answer. A bug of ours is answered, and ends the process all the same. */
@@ -289,31 +359,10 @@ function eventLimits(limits: BrokerLimits): EventLimits {
   };
 }
 
-/** Elysia looks for the path behind the first 11 characters of a URL: too late when the host has less than four. */
-function lengthenHost(request: Request): void {
-  const { url } = request;
-  const hostStart = url.indexOf("//") + 2;
-  const pathStart = url.indexOf("/", hostStart);
-  if (pathStart >= 11) return;
-  // Not a new request: only the one that came in can become a WebSocket.
-  const longer = `${url.slice(0, hostStart)}localhost${url.slice(pathStart)}`;
-  Object.defineProperty(request, "url", { value: longer });
-}
-
-function pathOf({ url }: Request): string {
-  const start = url.indexOf("/", url.indexOf("//") + 2);
-  const end = url.indexOf("?", start);
-  return end < 0 ? url.slice(start) : url.slice(start, end);
-}
-
-function hasCode(error: unknown, codes: readonly string[]): boolean {
-  return error instanceof Error && "code" in error && codes.includes(String(error.code));
-}
-
 const ADDRESS_CODES = ["EADDRINUSE", "EADDRNOTAVAIL", "EACCES", "EPERM"];
 
 function listenFault(error: unknown, address: string): Fault {
-  if (hasCode(error, ADDRESS_CODES)) {
+  if (ADDRESS_CODES.includes(systemCode(error))) {
     return new Fault(
       "address_unavailable",
       `the broker can't listen on ${address} (${messageOf(error)}); set PEAT_BROKER_PORT or PEAT_BROKER_ADDR to a free one`,

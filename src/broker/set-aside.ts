@@ -1,5 +1,4 @@
 // What is in the file but not in the documents: listed, restored as a document, given up.
-import { Elysia } from "elysia";
 import { type Clock, within } from "../base/clock.ts";
 import { Fault } from "../base/faults.ts";
 import type { Store } from "../store/store.ts";
@@ -8,6 +7,7 @@ import { API } from "./api-path.ts";
 import { printEtag } from "./conditions.ts";
 import { AFTER_NUMBER, ASIDE_LIMIT, type Query, readParameter, WHY } from "./query.ts";
 import { ROUTE_DOCS } from "./route-docs.ts";
+import { newRoutes, unread } from "./routing.ts";
 import { viewAsideEntry, viewAsidePage, viewDocument } from "./views.ts";
 
 export interface SetAsideContext {
@@ -47,12 +47,9 @@ async function restore(
   return answerJson(viewDocument(document), 201, { etag: printEtag(document.hash) });
 }
 
-/** Bodies are not looked at. */
-const unread = { parse: [() => true] };
-
 export function setAsideRoutes(context: SetAsideContext) {
   const { store } = context;
-  return new Elysia({ aot: false, strictPath: true, normalize: false })
+  return newRoutes()
     .get(`${API}/set-aside`, ({ query }) => answerJson(readPage(store, query)), ROUTE_DOCS.setAside)
     .post(`${API}/set-aside/:id/restore`, ({ params }) => restore(context, readId(params.id)), {
       ...ROUTE_DOCS.restore,

@@ -24,20 +24,31 @@ export function viewNode(node: NodeView, uptimeMs: number): string {
   });
 }
 
+function rounded(ms: number | null): number | null {
+  return ms === null ? null : Math.round(ms);
+}
+
 function peerShape(peer: PeerView) {
   return {
     address: peer.address,
     connected: peer.connected,
+    connected_at_ms: peer.connectedAtMs,
     dialect: peer.dialect,
     endpoint_id: peer.endpointId,
     id: peer.id,
+    in_sync: peer.inSync,
+    lag_ms: rounded(peer.lagMs),
+    last_failure: peer.lastFailure,
     last_seen_ms: peer.lastSeenMs,
+    neighbours: peer.neighbours,
     path: peer.path,
+    queued: peer.queued,
     received_bytes: peer.receivedBytes,
-    rtt_ms: peer.rttMs === null ? null : Math.round(peer.rttMs),
+    rtt_ms: rounded(peer.rttMs),
     secret_tag: peer.secretTag,
     sent_bytes: peer.sentBytes,
     state: peer.state,
+    version: peer.version,
   };
 }
 

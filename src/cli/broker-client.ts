@@ -1,9 +1,16 @@
-// One request to a broker, for probes and scripts: this machine's as the settings say, or one named by its URL.
+// One request to a broker, for commands and probes: this machine's by its socket or as the settings say, or one named
+// by its URL.
 import { X509Certificate } from "node:crypto";
-import { type ClientRequest, request as httpRequest, type IncomingMessage } from "node:http";
+import {
+  type Agent,
+  type ClientRequest,
+  request as httpRequest,
+  type IncomingHttpHeaders,
+  type IncomingMessage,
+} from "node:http";
 import { request as httpsRequest } from "node:https";
 import { TLSSocket } from "node:tls";
-import { Fault } from "../base/faults.ts";
+import { Fault, systemCode } from "../base/faults.ts";
 import type { Secret } from "../base/secret.ts";
 import type { Config } from "../config/settings.ts";
 
@@ -24,14 +31,17 @@ export interface BrokerPlace {
   readonly url: URL;
   /** The file of the one certificate that is accepted; without it, `https` is checked by name and authority. */
   readonly certificate: string | undefined;
+  /** The unix socket behind which it is; the URL's host means nothing then. */
+  readonly socketPath?: string;
 }
 
 export interface BrokerAnswer {
   readonly status: number;
+  readonly headers: IncomingHttpHeaders;
   readonly body: string;
 }
 
-export type BrokerMethod = "GET" | "POST" | "PUT" | "DELETE";
+export type BrokerMethod = "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
 
 export interface BrokerCall {
   readonly method: BrokerMethod;
@@ -40,6 +50,10 @@ export interface BrokerCall {
   readonly path: string;
   /** JSON that is sent along. */
   readonly body?: string | undefined;
+  /** Besides authorization; `content-type` is that of JSON unless it is here. */
+  readonly headers?: Readonly<Record<string, string>> | undefined;
+  /** Keeps connections for further requests; none is kept where a certificate is compared. */
+  readonly agent?: Agent | undefined;
   readonly token: Secret<string> | undefined;
   readonly timeoutMs: number;
   readonly readText: (path: string) => string;
@@ -59,6 +73,11 @@ export function ownBroker({ brokerAddr, brokerPort, tlsCert }: BrokerSettings): 
   const bracketed = host.includes(":") ? `[${host}]` : host;
   const scheme = tlsCert === undefined ? "http" : "https";
   return { url: new URL(`${scheme}://${bracketed}:${brokerPort}`), certificate: tlsCert };
+}
+
+/** The node whose control socket this is. */
+export function controlledBroker(socketPath: string): BrokerPlace {
+  return { url: new URL("http://localhost"), certificate: undefined, socketPath };
 }
 
 /** A broker by its URL, given as the option `name`. Fault `invalid_argument` for what is none. */
@@ -97,31 +116,35 @@ function sendWhenPinned(
   });
 }
 
-function headersOf({ token, body }: BrokerCall): Record<string, string> {
+function headersOf({ token, body, headers }: BrokerCall): Record<string, string> {
   return {
     ...(token === undefined ? {} : { authorization: `Bearer ${token.expose()}` }),
     ...(body === undefined ? {} : { "content-type": "application/json" }),
+    ...headers,
   };
 }
 
 function send(call: BrokerCall): ClientRequest {
-  const { url, certificate } = call.place;
+  const { url, certificate, socketPath } = call.place;
   const isTls = url.protocol === "https:";
-  const options = {
+  const address = {
     host: url.hostname.replaceAll(/[[\]]/g, ""),
     port: url.port === "" ? (isTls ? 443 : 80) : url.port,
+  };
+  const options = {
+    ...(socketPath === undefined ? address : { socketPath }),
     path: requestPath(call),
     method: call.method,
     headers: headersOf(call),
     signal: AbortSignal.timeout(call.timeoutMs),
-    agent: false as const,
   };
   if (certificate !== undefined) {
-    const request = httpsRequest({ ...options, rejectUnauthorized: false });
+    const request = httpsRequest({ ...options, agent: false, rejectUnauthorized: false });
     sendWhenPinned(request, new X509Certificate(call.readText(certificate)), call.body);
     return request;
   }
-  const request = isTls ? httpsRequest(options) : httpRequest(options);
+  const kept = { ...options, agent: call.agent ?? false };
+  const request = isTls ? httpsRequest(kept) : httpRequest(kept);
   request.end(call.body);
   return request;
 }
@@ -137,7 +160,8 @@ function receive(response: IncomingMessage): Promise<BrokerAnswer> {
     });
     response.on("error", reject);
     response.on("end", () => {
-      resolve({ status: response.statusCode ?? 0, body: Buffer.concat(chunks).toString("utf8") });
+      const { statusCode: status = 0, headers } = response;
+      resolve({ status, headers, body: Buffer.concat(chunks).toString("utf8") });
     });
   });
 }
@@ -155,13 +179,20 @@ export async function askBroker(call: BrokerCall): Promise<BrokerAnswer> {
   } catch (cause) {
     const isLate = cause instanceof Error && cause.name === "AbortError";
     const reason = isLate ? `none within ${call.timeoutMs} ms` : reasonOf(cause);
-    const where = `${call.place.url.origin}${requestPath(call)}`;
+    const where = whereOf(call);
     throw new Fault("not_ready", `no answer from ${where}: ${reason}`, {}, cause);
   }
 }
 
+function whereOf(call: BrokerCall): string {
+  const { socketPath, url } = call.place;
+  const path = requestPath(call);
+  return socketPath === undefined ? `${url.origin}${path}` : `${socketPath} for ${path}`;
+}
+
 function reasonOf(cause: unknown): string {
   if (!(cause instanceof Error)) return String(cause);
-  const code = "code" in cause ? String(cause.code) : "";
-  return code === "ECONNREFUSED" ? "connection refused; is the node running?" : cause.message;
+  return systemCode(cause) === "ECONNREFUSED"
+    ? "connection refused; is the node running?"
+    : cause.message;
 }

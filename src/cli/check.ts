@@ -1,8 +1,9 @@
 // `check`: reads the settings as a start would and prints them with their origins.
-import { configOf, type Loaded } from "../config/load.ts";
-import { type Config, SETTING_NAMES, type SettingName, settingOf } from "../config/settings.ts";
+import { configOf } from "../config/load.ts";
+import { SETTING_NAMES, type SettingName } from "../config/settings.ts";
 import { type Call, type Command, refuse } from "./command.ts";
 import { EXIT } from "./context.ts";
+import { type Read, viewSetting } from "./running-settings.ts";
 
 interface Line {
   readonly setting: SettingName;
@@ -11,12 +12,9 @@ interface Line {
   readonly origin: string;
 }
 
-function lineOf(setting: SettingName, loaded: Loaded, config: Config): Line {
-  const origin = loaded.origins[setting];
-  const value = config[setting];
-  const shown = value === undefined ? undefined : settingOf(setting).kind.print(value);
-  const from = origin === undefined || origin.from === "default" ? "" : `${origin.from} `;
-  return { setting, value: shown, origin: `${from}${origin?.name ?? "default"}` };
+function lineOf(setting: SettingName, read: Read): Line {
+  const { value, isSecret, isSet, origin } = viewSetting(setting, read);
+  return { setting, value: isSecret && isSet ? "[secret]" : (value ?? undefined), origin };
 }
 
 function printText(lines: readonly Line[]): string {
@@ -43,7 +41,7 @@ async function check(call: Call): Promise<number> {
       stdout.write(`${JSON.stringify({ ok: false, problems, warnings }, undefined, 2)}\n`);
     return refuse(call.context, read);
   }
-  const lines = SETTING_NAMES.map((name) => lineOf(name, loaded, read.settings));
+  const lines = SETTING_NAMES.map((name) => lineOf(name, { loaded, config: read.settings }));
   if (isJson) {
     const settings = Object.fromEntries(
       lines.map(({ setting, value, origin }) => [setting, { value: value ?? null, origin }]),

@@ -1,12 +1,14 @@
 // From a command line to one command and its exit code; every fault ends here in one line.
-import { Fault, messageOf } from "../base/faults.ts";
+import { Fault, messageOf, systemCode } from "../base/faults.ts";
 import { fileProblem } from "../config/host.ts";
 import { type ConfigFile, type Loaded, loadSettings } from "../config/load.ts";
+import { suggestion } from "../config/nearest.ts";
 import { type Arguments, COMMON_OPTIONS, CONFIG_OPTION, readArguments } from "./arguments.ts";
 import type { Command } from "./command.ts";
-import { COMMANDS, findCommand } from "./commands.ts";
+import { COMMAND_GROUPS, findCommand } from "./commands.ts";
 import { type Context, EXIT } from "./context.ts";
 import { commandHelp, overview, versionText } from "./help.ts";
+import { safeText } from "./terminal-text.ts";
 
 /** Read without being asked for, under the host package's name, if it exists. */
 const CONFIG_FILE = "/etc/peat-sidecar/config.yaml";
@@ -17,7 +19,7 @@ function readConfigFile(context: Context, given: string | undefined): ConfigFile
   try {
     return { path, text: context.host.readText(path) };
   } catch (error) {
-    const isMissing = error instanceof Error && "code" in error && error.code === "ENOENT";
+    const isMissing = systemCode(error) === "ENOENT";
     if (given === undefined && isMissing) return undefined;
     const where = given === undefined ? "configuration file" : "--config";
     return { path, problem: `${where}: ${fileProblem(path, error)}` };
@@ -32,21 +34,28 @@ function readSettings(context: Context, { options, flags }: Arguments): Loaded {
 
 /** Fault `invalid_argument` unless the command takes that many words. */
 function checkWords(command: Command, words: readonly string[]): void {
-  const { name, usage, wordsMin, wordsMax } = command;
+  const { name, usage, wordsMin, wordsMax, choices } = command;
   if (words.length < wordsMin) {
-    throw new Fault("invalid_argument", `${name} needs more; usage: ${name} ${usage}`);
+    throw new Fault(
+      "invalid_argument",
+      `${name} needs more; usage: ${name} ${usage.split(" [", 1)[0]}`,
+    );
   }
   const extra = words[wordsMax];
   if (extra !== undefined) {
     throw new Fault("invalid_argument", `${name} can't use ${JSON.stringify(extra)}`);
   }
+  const [first] = words;
+  if (choices === undefined || first === undefined || choices.includes(first)) return;
+  const hint = suggestion(first, choices);
+  throw new Fault("invalid_argument", `${name} knows ${choices.join(", ")}, not ${first}${hint}`);
 }
 
 async function runCommandLine(context: Context, args: readonly string[]): Promise<number> {
   const [first] = args;
   const { program, stdout } = context;
   if (first === "--help" || first === "-h") {
-    stdout.write(overview(program, COMMANDS));
+    stdout.write(overview(program, COMMAND_GROUPS));
     return EXIT.ok;
   }
   if (first === "--version" || first === "-V") {
@@ -66,9 +75,14 @@ async function runCommandLine(context: Context, args: readonly string[]): Promis
     return EXIT.ok;
   }
   checkWords(command, read.words);
-  const settings = (environment = context.environment) =>
+  const settingsUnder = (environment: Context["environment"]) =>
     readSettings({ ...context, environment }, read);
-  return await command.run({ ...read, context, settings });
+  let loaded: Loaded | undefined;
+  const settings = () => {
+    loaded ??= settingsUnder(context.environment);
+    return loaded;
+  };
+  return await command.run({ ...read, context, settings, settingsUnder });
 }
 
 /** Runs what the command line asks for. A fault is one line on standard error; a bug is thrown on. */
@@ -78,7 +92,7 @@ export async function execute(context: Context, args: readonly string[]): Promis
   } catch (error) {
     if (!(error instanceof Fault)) throw error;
     const { program, stderr } = context;
-    stderr.write(`${program}: ${messageOf(error)}\n`);
+    stderr.write(`${program}: ${safeText(messageOf(error))}\n`);
     if (error.code === "invalid_argument") stderr.write(`See: ${program} --help\n`);
     return error.exitCode;
   }

@@ -6,8 +6,10 @@ import { type Context, EXIT } from "./context.ts";
 
 export interface Call extends Arguments {
   readonly context: Context;
-  /** Reads the settings from flags, environment and file; the environment is the process's unless one is given. */
-  settings(environment?: Context["environment"]): Loaded;
+  /** The settings by flags, environment and file, read once: a file of a secret may be a pipe, which is empty then. */
+  settings(): Loaded;
+  /** The settings as they are now, under this environment. */
+  settingsUnder(environment: Context["environment"]): Loaded;
 }
 
 export interface Command {
@@ -19,11 +21,19 @@ export interface Command {
   /** How many words it takes. */
   readonly wordsMin: number;
   readonly wordsMax: number;
+  /** What the first word must be, of a command that does one of a few things. */
+  readonly choices?: readonly string[];
   readonly options: readonly OptionRow[];
   readonly takesSettings: boolean;
   /** Arguments behind the program's name. */
   readonly examples: readonly string[];
   run(call: Call): Promise<number>;
+}
+
+/** Commands that belong together in the overview. */
+export interface CommandGroup {
+  readonly title: string;
+  readonly commands: readonly Command[];
 }
 
 /**

@@ -1,9 +1,10 @@
 // Completions for bash, zsh and fish, printed from the tables of commands and settings: the words of each command,
-// and the values of those options that have a few.
+// and the values of those options that have a few. Names of collections the node on this machine is asked for.
 import { flagOf } from "../config/setting.ts";
 import { SETTING_NAMES, settingOf } from "../config/settings.ts";
 import { COMMON_OPTIONS, CONFIG_OPTION } from "./arguments.ts";
 import type { Command } from "./command.ts";
+import { EXIT_CODES_TOPIC } from "./exit-codes.ts";
 
 const PROGRAMS_WORDS = "peat-sidecar peat-mesh-node";
 
@@ -42,11 +43,29 @@ function optionsOf(command: Command): readonly Completed[] {
   return command.takesSettings ? [...own, ...SETTING_FLAGS] : own;
 }
 
-/** Words that may follow a command; only `print` and `help` have such. */
+/** Words that may follow a command. */
 function wordsOf(command: Command, commands: readonly Command[]): readonly string[] {
-  if (command.name === "help") return commands.map(({ name }) => name);
-  return /^[a-z0-9]+(?:\|[a-z0-9]+)+$/.test(command.usage) ? command.usage.split("|") : [];
+  if (command.name === "help") return [...commands.map(({ name }) => name), EXIT_CODES_TOPIC];
+  if (/^\[?SETTING\b/.test(command.usage)) return SETTING_NAMES;
+  return command.choices ?? [];
 }
+
+/** What else the words of a command may be, by its usage. */
+function openWordsOf({ usage }: Command): "document" | "collection" | "file" | undefined {
+  const words = usage.split("[-", 1)[0] ?? "";
+  if (words.includes("COLLECTION/ID")) return "document";
+  if (words.includes("COLLECTION")) return "collection";
+  return /\bFILE\b/.test(words) ? "file" : undefined;
+}
+
+const ASK_SECS = 1;
+
+/**
+ * Names of collections, one a line, by the program that stands in `program`. What shells expand is not among them,
+ * whatever it is that answers.
+ */
+const askCollections = (program: string) =>
+  `command "${program}" collections --ndjson --timeout ${ASK_SECS} 2>/dev/null | sed -n 's/.*"name":"\\([A-Za-z0-9._-]*\\)".*/\\1/p'`;
 
 const flags = (options: readonly Completed[]) => options.map(({ flag }) => `--${flag}`).join(" ");
 
@@ -62,18 +81,27 @@ export function bashCompletion(commands: readonly Command[]): string {
     if (values === undefined) return [];
     const reply =
       values === "file"
-        ? `mapfile -t COMPREPLY < <(compgen -f -- "$cur")`
+        ? `_peat_sidecar_files "$cur"`
         : `mapfile -t COMPREPLY < <(compgen -W '${values.join(" ")}' -- "$cur")`;
     return [`        --${flag}) ${reply}; return ;;`];
   });
   const byCommand = commands.map((command) => {
-    const words = [flags(optionsOf(command)), ...wordsOf(command, commands)].join(" ");
-    return `        ${command.name}) words='${words}' ;;`;
+    const words = wordsOf(command, commands).join(" ");
+    const open = openWordsOf(command) ?? "";
+    return `        ${command.name}) flags='${flags(optionsOf(command))}' words='${words}' open='${open}' ;;`;
   });
   const names = commands.map(({ name }) => name).join(" ");
   return `# Completion of bash for ${PROGRAMS_WORDS}.
+_peat_sidecar_collections() {
+    ${askCollections(`\${COMP_WORDS[0]}`)}
+}
+_peat_sidecar_files() {
+    compopt -o filenames 2>/dev/null
+    mapfile -t COMPREPLY < <(compgen -W "\${2-}" -- "$1"; compgen -f -- "$1")
+}
 _peat_sidecar() {
-    local cur=\${COMP_WORDS[COMP_CWORD]} prev=\${COMP_WORDS[COMP_CWORD-1]} word command='' words
+    local cur=\${COMP_WORDS[COMP_CWORD]} prev=\${COMP_WORDS[COMP_CWORD-1]} word command=''
+    local flags='' words='' open=''
     COMPREPLY=()
     case $prev in
 ${byValue.join("\n")}
@@ -82,13 +110,22 @@ ${byValue.join("\n")}
         case $word in -* | mesh-node) ;; *) command=$word; break ;; esac
     done
     case $command in
-        '') words='${names} mesh-node --help --version' ;;
+        '') flags='--help --version' words='${names} mesh-node' ;;
 ${byCommand.join("\n")}
-        *) words='' ;;
+    esac
+    case $open:$cur in
+        *:-*) words=$flags ;;
+        file:*) _peat_sidecar_files "$cur" "$words"; return ;;
+        collection:*) words=$(_peat_sidecar_collections) ;;
+        document:*/*) return ;;
+        document:*)
+            words=$(_peat_sidecar_collections | sed 's|$|/|')
+            compopt -o nospace 2>/dev/null ;;
+        *) words=\${words:-$flags} ;;
     esac
     mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")
 }
-complete -o filenames -F _peat_sidecar ${PROGRAMS_WORDS}
+complete -F _peat_sidecar ${PROGRAMS_WORDS}
 `;
 }
 
@@ -103,18 +140,37 @@ function zshOption({ flag, help, values }: Completed): string {
   return single(values.length === 0 ? `${head}:value: ` : `${head}:value:(${values.join(" ")})`);
 }
 
+function zshWords(command: Command, commands: readonly Command[]): readonly string[] {
+  const words = wordsOf(command, commands);
+  const first = words.length === 0 ? [] : [single(`1:word:(${words.join(" ")})`)];
+  const open = openWordsOf(command);
+  if (open === undefined) return first;
+  return [...first, single(open === "file" ? "*:file:_files" : `*:${open}:_peat_sidecar_${open}s`)];
+}
+
 export function zshCompletion(commands: readonly Command[]): string {
   const described = commands.map(
     ({ name, sentence }) => `        ${single(`${name}:${firstSentence(sentence)}`)}`,
   );
   const cases = commands.map((command) => {
-    const words = wordsOf(command, commands);
-    const rest = words.length === 0 ? [] : [single(`1:word:(${words.join(" ")})`)];
-    const options = [...optionsOf(command).map(zshOption), ...rest].join(" \\\n                ");
+    const options = [...optionsOf(command).map(zshOption), ...zshWords(command, commands)].join(
+      " \\\n                ",
+    );
     return `            ${command.name})\n            _arguments \\\n                ${options}\n            ;;`;
   });
   return `#compdef ${PROGRAMS_WORDS}
 # Completion of zsh for ${PROGRAMS_WORDS}.
+_peat_sidecar_names() {
+    ${askCollections("$service")}
+}
+_peat_sidecar_collections() {
+    local -a names=(\${(f)"$(_peat_sidecar_names)"})
+    compadd -a names
+}
+_peat_sidecar_documents() {
+    local -a names=(\${(f)"$(_peat_sidecar_names)"})
+    compadd -S / -a names
+}
 _peat_sidecar() {
     local -a commands
     local state line
@@ -141,6 +197,16 @@ function fishOption(condition: string, { flag, help, values }: Completed): strin
   return `    complete -c $program -n ${single(condition)} -l ${flag}${value} -d ${single(help)}`;
 }
 
+function fishWords(command: Command, commands: readonly Command[]): readonly string[] {
+  const words = wordsOf(command, commands);
+  const first = words.length === 0 ? [] : [`-a ${single(words.join(" "))}`];
+  const open = openWordsOf(command);
+  if (open === undefined) return first;
+  if (open === "file") return [...first, "-F"];
+  const end = open === "document" ? "/" : "";
+  return [...first, `-a '(__peat_sidecar_collections)${end}'`];
+}
+
 export function fishCompletion(commands: readonly Command[]): string {
   const names = commands.map(({ name }) => name).join(" ");
   const heads = commands.map(
@@ -149,14 +215,18 @@ export function fishCompletion(commands: readonly Command[]): string {
   );
   const rest = commands.flatMap((command) => {
     const condition = `__fish_seen_subcommand_from ${command.name}`;
-    const words = wordsOf(command, commands);
-    const added =
-      words.length === 0
-        ? []
-        : [`    complete -c $program -n ${single(condition)} -a ${single(words.join(" "))}`];
-    return [...optionsOf(command).map((option) => fishOption(condition, option)), ...added];
+    return [
+      ...optionsOf(command).map((option) => fishOption(condition, option)),
+      ...fishWords(command, commands).map(
+        (words) => `    complete -c $program -n ${single(condition)} ${words}`,
+      ),
+    ];
   });
   return `# Completion of fish for ${PROGRAMS_WORDS}: ${names}.
+function __peat_sidecar_collections
+    set -l program (commandline -opc)[1]
+    ${askCollections("$program")}
+end
 for program in ${PROGRAMS_WORDS}
     complete -c $program -f
 ${[...heads, ...rest].join("\n")}

@@ -3,6 +3,11 @@ import type { Host, Program } from "../config/setting.ts";
 
 export interface Output {
   readonly isTerminal: boolean;
+  /** Cells of a line and lines of the terminal, now; undefined where there is none or it has no size. */
+  readonly columns?: number | undefined;
+  readonly rows?: number | undefined;
+  /** Aborted when nothing that is written will ever be taken: the reader has gone, or the disk is full. */
+  readonly closed?: AbortSignal;
   /** About how much of what was written has not been taken yet. */
   readonly pendingBytes: number;
   write(text: string): void;
@@ -17,8 +22,14 @@ export interface Context {
   readonly stdout: Output;
   readonly stderr: Output;
   readonly host: Host;
-  /** Calls `listener` for the first stop signal; the second ends the process at once, by main. */
-  onStopSignal(listener: (signal: StopSignal) => void): void;
+  /**
+   * Calls `listener` for the first stop signal; the second ends the process at once, by main. A command, other than
+   * a daemon, fails when its output can't be written.
+   */
+  onStopSignal(
+    listener: (signal: StopSignal) => void,
+    options?: { readonly isCommand?: boolean },
+  ): void;
   /** Calls `listener` for every SIGHUP; without one, and where a terminal has gone, that ends the process. */
   onReloadSignal(listener: () => void): void;
 }

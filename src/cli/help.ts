@@ -3,7 +3,7 @@ import { buildInfo } from "../build-info.ts";
 import { renderHelp, wrap } from "../config/render.ts";
 import type { Program } from "../config/setting.ts";
 import { COMMON_OPTIONS, CONFIG_OPTION, type OptionRow } from "./arguments.ts";
-import type { Command } from "./command.ts";
+import type { Command, CommandGroup } from "./command.ts";
 
 const WIDTH = 100;
 const INDENT = 18;
@@ -26,15 +26,15 @@ function columns(head: string, text: string): string {
 }
 
 /** The overview: what the program is, its commands, and a first start. */
-export function overview(program: Program, commands: readonly Command[]): string {
-  const rows = commands.map(({ name, sentence }) => columns(name, sentence)).join("");
+export function overview(program: Program, groups: readonly CommandGroup[]): string {
+  const rows = groups.map(({ title, commands }) => {
+    return `${title}:\n${commands.map(({ name, sentence }) => columns(name, sentence)).join("")}\n`;
+  });
   return `${program}: documents that are kept equal on every node of a formation, over Iroh QUIC.
 
 Usage: ${program} [command] [options]
 
-Commands:
-${rows}
-Options:
+${rows.join("")}Options:
 ${columns("-h, --help", "Help; behind a command, the help of that command.")}\
 ${columns("-V, --version", "Version and commit.")}
 Example:
@@ -43,6 +43,7 @@ Example:
   ${program} run --data-dir ./data
 
 All settings with their flags, variables and defaults: ${program} help run
+Exit codes: ${program} help exit-codes
 `;
 }
 

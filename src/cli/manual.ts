@@ -3,19 +3,9 @@ import { buildInfo } from "../build-info.ts";
 import { renderManRows, troff } from "../config/render.ts";
 import { COMMON_OPTIONS, CONFIG_OPTION, type OptionRow } from "./arguments.ts";
 import type { Command } from "./command.ts";
+import { EXIT_CODES } from "./exit-codes.ts";
 
-const EXIT_CODES: readonly (readonly [string, string])[] = [
-  ["0", "Success, and the end after SIGTERM or SIGINT."],
-  ["1", "health: not healthy or no answer; get: the broker refused."],
-  ["64", "The command line is wrong."],
-  ["69", "An address can't be listened on."],
-  ["70", "A defect of the program; the log has the details."],
-  ["73", "The data directory can't be used."],
-  ["74", "The disk failed or is full."],
-  ["75", "Another process holds the data directory, or nobody answered."],
-  ["77", "Not allowed; setup: only for root."],
-  ["78", "Settings are missing or wrong; each is named on standard error."],
-];
+const EXIT_ROWS = EXIT_CODES.map(({ code, means }) => [String(code), means] as const);
 
 const FILES: readonly (readonly [string, string])[] = [
   ["/etc/default/peat-sidecar", "Environment of the service; every setting with its default."],
@@ -82,7 +72,7 @@ export function daemonPage(): string {
     ".SH SIGNALS",
     ...paragraphs(SIGNALS, "B"),
     ".SH EXIT STATUS",
-    ...paragraphs(EXIT_CODES, "B"),
+    ...paragraphs(EXIT_ROWS, "B"),
     ".SH FILES",
     ...paragraphs(FILES, "I"),
     ...seeAlso(1, 5),
@@ -124,6 +114,8 @@ export function commandsPage(commands: readonly Command[]): string {
     ".BR peat\\-sidecar (5).",
     ".SH COMMANDS",
     ...rows,
+    ".SH EXIT STATUS",
+    ...paragraphs(EXIT_ROWS, "B"),
     ...seeAlso(5, 8),
   ].join("\n");
 }

@@ -8,19 +8,45 @@ import type { Output } from "./context.ts";
 /** A pipe that somebody made non-blocking is full: how long until the next try. */
 const RETRY_MS = 10;
 
+export interface TerminalSize {
+  readonly columns?: number | undefined;
+  readonly rows?: number | undefined;
+}
+
+/** A terminal that was never told its size says 0. */
+const positive = (cells: number | undefined) => (cells === 0 ? undefined : cells);
+
 export class DescriptorOutput implements Output {
   readonly isTerminal: boolean;
   readonly #descriptor: number;
+  readonly #size: () => TerminalSize;
   #queue: string[] = [];
   #pendingBytes = 0;
   #isWriting = false;
+  readonly #closing = new AbortController();
   /** A reader that has gone is no reason to fail, and a daemon outlives its log's reader. */
-  #isGone = false;
+  readonly closed = this.#closing.signal;
+  #failure: Error | undefined;
   #waiting: (() => void)[] = [];
 
-  constructor(descriptor: number) {
+  /** `size` tells the size of the terminal, if it is one. */
+  constructor(descriptor: number, size: () => TerminalSize = () => ({})) {
     this.#descriptor = descriptor;
+    this.#size = size;
     this.isTerminal = isatty(descriptor);
+  }
+
+  get columns(): number | undefined {
+    return this.isTerminal ? positive(this.#size().columns) : undefined;
+  }
+
+  get rows(): number | undefined {
+    return this.isTerminal ? positive(this.#size().rows) : undefined;
+  }
+
+  /** Why it takes nothing more, unless that is only that its reader has gone. */
+  get failure(): Error | undefined {
+    return this.#failure;
   }
 
   get pendingBytes(): number {
@@ -28,7 +54,7 @@ export class DescriptorOutput implements Output {
   }
 
   write(text: string): void {
-    if (this.#isGone || text === "") return;
+    if (this.closed.aborted || text === "") return;
     this.#queue.push(text);
     this.#pendingBytes += text.length;
     this.#pump();
@@ -60,7 +86,8 @@ export class DescriptorOutput implements Output {
       if (error?.code === "EAGAIN") {
         setTimeout(() => this.#writeFrom(bytes), RETRY_MS);
       } else if (error !== null) {
-        this.#isGone = true;
+        if (error.code !== "EPIPE") this.#failure = error;
+        this.#closing.abort();
         this.#queue = [];
         this.#end(this.#pendingBytes);
       } else if (count < bytes.length) {

@@ -69,7 +69,8 @@ class Party {
         if (!isGood(answer) && answer.status !== 404 && answer.status !== 503) break;
       } catch (error) {
         if (!(error instanceof Fault) || error.code !== "not_ready") throw error;
-        last = error.message;
+        // A try that the end itself cut off says less than the one before it.
+        if (last === "" || performance.now() < this.#endMs) last = error.message;
       }
       await pause(PAUSE_MS);
     } while (performance.now() < this.#endMs);

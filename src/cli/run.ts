@@ -1,14 +1,15 @@
 // `run`: the daemon. Opens the log, starts the node, and waits for a stop signal or its end.
 import { systemClock, within } from "../base/clock.ts";
 import { Fault, messageOf } from "../base/faults.ts";
-import { getLog, openLog, parseLogFilter } from "../base/log.ts";
+import { getLog } from "../base/log.ts";
 import { openNotifier } from "../base/notify-socket.ts";
-import { changesForRestart } from "../config/changes.ts";
 import { answerHandover, clearHandover, withHandedOver } from "../config/handover.ts";
 import { configOf } from "../config/load.ts";
 import type { Config } from "../config/settings.ts";
 import { type Call, type Command, refuse } from "./command.ts";
-import { type Context, EXIT, type Output } from "./context.ts";
+import { type Context, EXIT } from "./context.ts";
+import { DaemonLog } from "./daemon-log.ts";
+import { RunningSettings } from "./running-settings.ts";
 
 const log = getLog("peat_mesh_node");
 
@@ -23,34 +24,6 @@ export interface Running {
 
 /** How long a stop signal waits for a start that is still under way. */
 const START_AFTER_SIGNAL_MS = 1500;
-
-/** A log that nobody reads is dropped from here on, and told of once somebody does. */
-export const LOG_PENDING_BYTES_MAX = 8 * 1024 * 1024;
-
-/** Writes log lines; while too much waits to be read, drops them and counts. */
-export function logWriter(stdout: Output): (line: string) => void {
-  let droppedLines = 0;
-  return (line) => {
-    if (stdout.pendingBytes > LOG_PENDING_BYTES_MAX) {
-      droppedLines += 1;
-      return;
-    }
-    stdout.write(line);
-    if (droppedLines === 0) return;
-    const lines = droppedLines;
-    droppedLines = 0;
-    queueMicrotask(() => log.warn("Log lines were dropped while nobody read them", { lines }));
-  };
-}
-
-function openDaemonLog(config: Config, { stdout, environment }: Context): void {
-  openLog({
-    filter: parseLogFilter(config.logFilter),
-    format: config.logFormat,
-    colour: stdout.isTerminal && (environment["NO_COLOR"] ?? "") === "",
-    write: logWriter(stdout),
-  });
-}
 
 function logStart(config: Config): void {
   log.info(`Starting ${config.program}`, {
@@ -162,10 +135,20 @@ export interface Reread {
   done(failure?: unknown): void;
 }
 
+/** The environment of the start, or that of the last reload which was taken. */
+interface Surroundings {
+  environment: Context["environment"];
+}
+
+/** What a reload changes beside the node itself. */
+interface Daemon {
+  readonly log: DaemonLog;
+  readonly settings: RunningSettings;
+}
+
 /** Reads as the start did, from an environment that may have been handed over since. */
-function rereader(call: Call, atStart: Config): Reread {
-  const { runtimeDir } = atStart;
-  let { environment } = call.context;
+function rereader(call: Call, daemon: Daemon, surroundings: Surroundings): Reread {
+  const { runtimeDir } = daemon.settings.atStart.config;
   let problems: readonly string[] = [];
   // Left by one that waited in vain.
   clearHandover(runtimeDir);
@@ -176,17 +159,18 @@ function rereader(call: Call, atStart: Config): Reread {
   return {
     read() {
       problems = [];
-      const fresh = withHandedOver(runtimeDir, environment);
-      const loaded = call.settings(fresh);
+      const fresh = withHandedOver(runtimeDir, surroundings.environment);
+      const loaded = call.settingsUnder(fresh);
       const read = configOf(loaded);
       if (!read.ok) {
         refuse(read.problems.map(({ text }) => text));
         return undefined;
       }
-      environment = fresh;
-      openDaemonLog(read.settings, call.context);
+      surroundings.environment = fresh;
+      daemon.log.reload(read.settings);
+      daemon.settings.reloaded({ loaded, config: read.settings });
       for (const { text } of loaded.warnings) log.warn(text);
-      const waiting = changesForRestart(atStart, read.settings);
+      const waiting = daemon.settings.waitingForRestart;
       if (waiting.length > 0)
         log.warn("Changed settings wait for a restart", { settings: waiting });
       return read.settings;
@@ -204,7 +188,13 @@ async function run(call: Call): Promise<number> {
   const read = configOf(loaded);
   if (!read.ok) return refuse(context, read);
   const config = read.settings;
-  openDaemonLog(config, context);
+  const surroundings: Surroundings = { environment: context.environment };
+  const daemon = {
+    log: new DaemonLog(config, context),
+    settings: new RunningSettings({ loaded, config }, () =>
+      call.settingsUnder(surroundings.environment),
+    ),
+  };
   logStart(config);
   for (const { text } of loaded.warnings) log.warn(text);
   const notifier = openNotifier(context.environment, process.pid);
@@ -212,9 +202,9 @@ async function run(call: Call): Promise<number> {
   // heard meanwhile.
   const start = async () => {
     const { startApp } = await import("../app.ts");
-    return startApp(config, notifier);
+    return startApp(config, daemon, notifier);
   };
-  return runNode(context, config, start, rereader(call, config));
+  return runNode(context, config, start, rereader(call, daemon, surroundings));
 }
 
 export const runCommand: Command = {

@@ -1,85 +1,83 @@
-// `deleted`, `orphans`, `restore` and `discard`: what the node on this machine keeps beside its documents.
+// `deleted`, `orphans`, `recover` and `discard`: what the node on this machine keeps beside its documents.
 import { Fault } from "../base/faults.ts";
-import { pickSettings } from "../config/load.ts";
-import { field, isGood, refusalOf } from "./answer.ts";
-import type { OptionRow } from "./arguments.ts";
-import { BROKER_SETTING_NAMES, type BrokerMethod, type BrokerSettings } from "./broker-client.ts";
-import { type Call, type Command, refuse } from "./command.ts";
-import { type Context, EXIT } from "./context.ts";
-import { askNode, TIMEOUT_OPTION } from "./node-call.ts";
+import { listIn, numberField, textField } from "./answer.ts";
+import type { BrokerMethod } from "./broker-client.ts";
+import type { Call, Command } from "./command.ts";
+import { EXIT } from "./context.ts";
+import { eachOf } from "./each-of.ts";
+import { askGood, askJson, withNode } from "./node.ts";
+import { NODE_OPTIONS } from "./node-call.ts";
+import { LIST_OPTIONS, Printer } from "./printer.ts";
+import { printAge, printBytes } from "./quantities.ts";
+import type { Column, Row } from "./table.ts";
 
 const LIST_PATH = "/api/v1/set-aside";
 const PAGE_ENTRIES = 500;
 
-/** One line of a list. */
-interface Entry {
-  readonly id: number;
-  readonly collection: string;
-  readonly documentId: string;
-  readonly atMs: number;
-  readonly bytes: number;
-}
+const COLUMNS: readonly Column[] = [
+  { title: "NUMBER", align: "right" },
+  { title: "SINCE" },
+  { title: "BYTES", align: "right", rank: 1 },
+  { title: "DOCUMENT", shrinksTo: 20 },
+];
+
+const NONE = {
+  deleted:
+    "no contents of deleted documents are kept: of collections with soft_delete in PEAT_DELETION_POLICIES they are",
+  orphan: "no documents are set aside",
+} as const;
 
 interface Page {
-  readonly entries: readonly Entry[];
+  readonly entries: readonly unknown[];
   readonly next: number | undefined;
 }
 
-function toEntry(value: unknown): Entry {
-  return {
-    id: Number(field(value, "id")),
-    collection: String(field(value, "collection")),
-    documentId: String(field(value, "doc_id")),
-    atMs: Number(field(value, "at_ms")),
-    bytes: Number(field(value, "bytes") ?? 0),
-  };
-}
-
 /** Fault `wire_invalid` for an answer that is none of a node's. */
-function parsePage(body: string): Page {
-  let parsed: unknown;
-  try {
-    parsed = JSON.parse(body);
-  } catch (cause) {
-    throw new Fault("wire_invalid", "the answer of the broker is not JSON", {}, cause);
-  }
-  const entries = field(parsed, "entries");
-  if (!Array.isArray(entries)) {
-    throw new Fault("wire_invalid", "the broker's answer has no entries; is it an older version?");
-  }
-  const next = field(parsed, "next");
-  return { entries: entries.map(toEntry), next: typeof next === "number" ? next : undefined };
+function parsePage(answer: unknown): Page {
+  return { entries: listIn(answer, "entries"), next: numberField(answer, "next") };
 }
 
-function tell({ program, stderr }: Context, sentence: string): void {
-  stderr.write(`${program}: ${sentence}\n`);
+/** A moment that JavaScript can show; a node has no other ones. */
+function printMoment(atMs: number | undefined, isTerminal: boolean): string {
+  const at = new Date(atMs ?? Number.NaN);
+  if (Number.isNaN(at.getTime())) return "?";
+  return isTerminal ? printAge(at.getTime(), Date.now()) : at.toISOString();
 }
 
-// biome-ignore lint/suspicious/noControlCharactersInRegex: peers choose the ids, and these must not reach a terminal.
-const UNSAFE = /[\u0000-\u001f\u007f-\u009f\u2028\u2029]/g;
-
-function printLine({ id, collection, documentId, atMs, bytes }: Entry): string {
-  const at = new Date(atMs).toISOString();
-  const name = `${collection}/${documentId}`.replace(UNSAFE, "\ufffd");
-  return `${id}\t${at}\t${bytes}\t${name}\n`;
+function toRow(entry: unknown, isTerminal: boolean): Row {
+  const bytes = numberField(entry, "bytes");
+  return [
+    String(numberField(entry, "id") ?? "?"),
+    printMoment(numberField(entry, "at_ms"), isTerminal),
+    bytes === undefined ? "?" : isTerminal ? printBytes(bytes) : String(bytes),
+    `${textField(entry, "collection") ?? "?"}/${textField(entry, "doc_id") ?? "?"}`,
+  ];
 }
 
 async function list(call: Call, why: "deleted" | "orphan"): Promise<number> {
-  const { context } = call;
-  const picked = pickSettings(call.settings(), BROKER_SETTING_NAMES);
-  if (!picked.ok) return refuse(context, picked);
-  for (let after: number | undefined = 0; after !== undefined; ) {
-    const path = `${LIST_PATH}?why=${why}&limit=${PAGE_ENTRIES}&after=${after}`;
-    const answer = await askNode(call, picked.settings, { method: "GET", path });
-    if (!isGood(answer)) {
-      tell(context, refusalOf(answer));
-      return EXIT.failed;
+  const printer = new Printer(call);
+  const table = printer.table(COLUMNS);
+  return await withNode(call, async (node) => {
+    const kept: unknown[] = [];
+    let isEmpty = true;
+    for (let after: number | undefined = 0; after !== undefined; ) {
+      const path = `${LIST_PATH}?why=${why}&limit=${PAGE_ENTRIES}&after=${after}`;
+      const { entries, next } = parsePage(await askJson(node, { method: "GET", path }));
+      isEmpty &&= entries.length === 0;
+      if (printer.form === "json") for (const entry of entries) kept.push(entry);
+      else if (printer.form === "ndjson") printer.write(printer.jsonList(entries));
+      else if (entries.length > 0) {
+        printer.write(table.print(entries.map((entry) => toRow(entry, printer.isTerminal))));
+      }
+      if (next !== undefined && next <= after) {
+        throw new Fault("wire_invalid", "the node gives the same page again and again");
+      }
+      after = next;
     }
-    const { entries, next } = parsePage(answer.body);
-    for (const entry of entries) context.stdout.write(printLine(entry));
-    after = next;
-  }
-  return EXIT.ok;
+    if (printer.form === "json") printer.write(printer.json(kept));
+    else if (printer.form === "text" && isEmpty) printer.write(`${NONE[why]}\n`);
+    return EXIT.ok;
+  });
 }
 
 /** Numbers as they stand in the first column of a list. */
@@ -89,29 +87,21 @@ function readNumbers(words: readonly string[]): readonly string[] {
   throw new Fault("invalid_argument", `${wrong} is not the number of an entry`);
 }
 
-/** Each number by itself: one that fails does not keep the others. */
+/** Each number by itself: one that fails does not keep the others. The code is that of the first failure. */
 async function change(
   call: Call,
   { method, path, done }: { method: BrokerMethod; path: (id: string) => string; done: string },
 ): Promise<number> {
-  const { context } = call;
-  const ids = readNumbers(call.words);
-  const picked = pickSettings(call.settings(), BROKER_SETTING_NAMES);
-  if (!picked.ok) return refuse(context, picked);
-  const settings: BrokerSettings = picked.settings;
-  let failed = 0;
-  for (const id of ids) {
-    const answer = await askNode(call, settings, { method, path: path(id) });
-    if (isGood(answer)) context.stdout.write(`${done} ${id}\n`);
-    else {
-      failed += 1;
-      tell(context, `${id}: ${refusalOf(answer)}`);
-    }
-  }
-  return failed === 0 ? EXIT.ok : EXIT.failed;
+  const { context, words } = call;
+  const entries = readNumbers(words).map((id) => ({ id, text: `number ${id}` }));
+  return await withNode(call, (node) =>
+    eachOf(call, entries, async ({ id }) => {
+      await askGood(node, { method, path: path(id) });
+      context.stdout.write(`${done} ${id}\n`);
+    }),
+  );
 }
 
-const OPTIONS: readonly OptionRow[] = [TIMEOUT_OPTION];
 const NUMBERS_MAX = 1000;
 
 function listCommand(
@@ -122,18 +112,18 @@ function listCommand(
   return {
     name,
     sentence,
-    usage: "[--timeout SECONDS] [settings…]",
+    usage: "[--json | --ndjson] [--url URL] [settings…]",
     wordsMin: 0,
     wordsMax: 0,
-    options: OPTIONS,
+    options: [...LIST_OPTIONS, ...NODE_OPTIONS],
     takesSettings: true,
-    examples: [name],
+    examples: [name, `${name} --json`],
     run: (call) => list(call, why),
   };
 }
 
 export const deletedCommand = listCommand("deleted", "deleted", {
-  sentence: "List deleted documents that can be restored: number, time, bytes, document.",
+  sentence: "List deleted documents that can be recovered: number, time, bytes, document.",
 });
 
 export const orphansCommand = listCommand("orphans", "orphan", {
@@ -141,26 +131,26 @@ export const orphansCommand = listCommand("orphans", "orphan", {
     "List documents set aside because this node was away for too long: number, time, bytes, document.",
 });
 
-export const restoreCommand: Command = {
-  name: "restore",
+export const recoverCommand: Command = {
+  name: "recover",
   sentence: "Bring back what `deleted` or `orphans` list, by its number.",
-  usage: "NUMBER… [--timeout SECONDS] [settings…]",
+  usage: "NUMBER… [--url URL] [--timeout SECONDS] [settings…]",
   wordsMin: 1,
   wordsMax: NUMBERS_MAX,
-  options: OPTIONS,
+  options: NODE_OPTIONS,
   takesSettings: true,
-  examples: ["restore 17", "restore 17 18 19"],
+  examples: ["recover 17", "recover 17 18 19"],
   run: (call) =>
-    change(call, { method: "POST", path: (id) => `${LIST_PATH}/${id}/restore`, done: "restored" }),
+    change(call, { method: "POST", path: (id) => `${LIST_PATH}/${id}/restore`, done: "recovered" }),
 };
 
 export const discardCommand: Command = {
   name: "discard",
   sentence: "Give up what `deleted` or `orphans` list, by its number, for good.",
-  usage: "NUMBER… [--timeout SECONDS] [settings…]",
+  usage: "NUMBER… [--url URL] [--timeout SECONDS] [settings…]",
   wordsMin: 1,
   wordsMax: NUMBERS_MAX,
-  options: OPTIONS,
+  options: NODE_OPTIONS,
   takesSettings: true,
   examples: ["discard 17"],
   run: (call) =>

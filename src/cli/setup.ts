@@ -73,7 +73,10 @@ export function setUp(machine: Machine, request: SetupRequest): readonly string[
   const told = secret === undefined ? `${path} holds a new secret.` : `${path} is written.`;
   const others =
     secret === undefined
-      ? ["Nodes that are to share documents need the same one: peat-sidecar setup --secret-file -"]
+      ? [
+          "Nodes that are to share documents need the same one. On each, with this host's name for HOST:",
+          `  ssh root@HOST cat ${path} | peat-sidecar setup --secret-file -`,
+        ]
       : [];
   return [told, ...others, ...start(machine, request, "restart")];
 }

@@ -1,4 +1,4 @@
-// Which settings a running node does not take when they are read again.
+// Which settings differ when they are read again, and which of them a running node does not take.
 import { Secret } from "../base/secret.ts";
 import { type Config, SETTING_NAMES, type SettingName, settingOf } from "./settings.ts";
 
@@ -17,11 +17,15 @@ function sourcesOf({ discovery }: Config): string {
   return discovery.filter((kind) => kind !== "static").join(",");
 }
 
-/** Settings that differ and are for the next start. Files that settings name are another matter: only paths count. */
-export function changesForRestart(before: Config, after: Config): readonly SettingName[] {
+/** Settings that differ. Files that settings name are another matter: only paths count. */
+export function changedSettings(before: Config, after: Config): readonly SettingName[] {
   return SETTING_NAMES.filter((name) => {
-    if (settingOf(name).reloads === true) return false;
     if (name === "discovery") return sourcesOf(before) !== sourcesOf(after);
     return textOf(name, before[name]) !== textOf(name, after[name]);
   });
+}
+
+/** Of those that differ the ones that a running node does not take. */
+export function changesForRestart(before: Config, after: Config): readonly SettingName[] {
+  return changedSettings(before, after).filter((name) => settingOf(name).reloads !== true);
 }

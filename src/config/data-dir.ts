@@ -1,18 +1,15 @@
 // The data directory: made if it is missing, refused with a remedy if it can't be written.
 import { accessSync, constants, mkdirSync, statSync } from "node:fs";
-import { Fault } from "../base/faults.ts";
+import { Fault, messageOf, systemCode } from "../base/faults.ts";
 
 /** For the owner, and for the group to read: what lies below is secret-free but not public. */
 const DIRECTORY_MODE = 0o750;
 
-function codeOf(error: unknown): string {
-  return error instanceof Error && "code" in error ? String(error.code) : "unknown";
-}
-
-function reasonOf(code: string): string {
+function reasonOf(cause: unknown): string {
+  const code = systemCode(cause);
   if (code === "EACCES" || code === "EPERM" || code === "EROFS") return "is not writable";
   if (code === "ENOTDIR" || code === "EEXIST") return "is not a directory";
-  return `can't be used (${code})`;
+  return `can't be used (${code || messageOf(cause)})`;
 }
 
 /**
@@ -28,7 +25,7 @@ export function prepareDataDir(path: string): void {
   } catch (cause) {
     throw new Fault(
       "storage_unusable",
-      `data directory ${path} ${reasonOf(codeOf(cause))}; set PEAT_DATA_DIR to a directory that this user can write`,
+      `data directory ${path} ${reasonOf(cause)}; set PEAT_DATA_DIR to a directory that this user can write`,
       { path },
       cause,
     );

@@ -17,7 +17,8 @@ export function findNodeName(world: World): Found {
   return { ...named("peat-mesh-0", "default"), doubt };
 }
 
-const RUNTIME_DIRECTORY = "/run/peat-sidecar";
+/** Of the packaged service. */
+export const RUNTIME_DIRECTORY = "/run/peat-sidecar";
 
 /** systemd's `RUNTIME_DIRECTORY`, else the packaged one where it can be written, else the data directory. */
 export function findRuntimeDir(world: World): Found {

@@ -1,6 +1,7 @@
 // The machine as settings see it: its name, small files, and which directories can be written.
 import { accessSync, constants, readFileSync, statSync } from "node:fs";
 import { hostname } from "node:os";
+import { systemCode } from "../base/faults.ts";
 import type { Host } from "./setting.ts";
 
 /** A secret or a configuration file; more is a wrong path. */
@@ -27,15 +28,17 @@ export const systemHost: Host = {
 
 /** Why a file can't be read, in words. */
 export function fileProblem(path: string, error: unknown): string {
-  const code = error instanceof Error && "code" in error ? error.code : undefined;
+  const code = systemCode(error);
   if (code === "ENOENT") return `can't read ${JSON.stringify(path)}: there is no such file`;
-  if (code === "EACCES") return `can't read ${JSON.stringify(path)}: permission denied`;
+  if (code === "EACCES") {
+    return `can't read ${JSON.stringify(path)}: permission denied; run this as root or in the file's group`;
+  }
   const reason = error instanceof Error ? error.message : String(error);
   return `can't read ${JSON.stringify(path)}: ${reason}`;
 }
 
 /** Whether the file is there and this user may not read it. */
 export function isUnreadable(error: unknown): boolean {
-  if (!(error instanceof Error && "code" in error && "syscall" in error)) return false;
-  return error.code === "EACCES" && error.syscall === "open";
+  if (!(error instanceof Error && "syscall" in error)) return false;
+  return systemCode(error) === "EACCES" && error.syscall === "open";
 }

@@ -36,7 +36,7 @@ export const FILE_KEYS: ReadonlyMap<string, KnownName> = namesBy((setting) => {
 }, "File");
 
 /** Variables of the older sidecar and node that mean nothing here, with what to do instead. */
-const FOREIGN_NAMES: ReadonlyMap<string, string> = new Map([
+export const FOREIGN_NAMES: ReadonlyMap<string, string> = new Map([
   ["PEAT_NODE_APP_ID", "the formation secret alone says who belongs together; remove it"],
   ["PEAT_NODE_AUTO_SYNC", "syncing is always on; remove it"],
   ["PEAT_NODE_DISABLE_MDNS", "leave mdns out of PEAT_DISCOVERY instead"],

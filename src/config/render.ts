@@ -72,7 +72,8 @@ export function renderHelp(program: Program): string {
   return lines.join("\n");
 }
 
-const cell = (text: string) => text.replaceAll("|", "\\|").replaceAll("<", "&lt;");
+/** Text in a cell of a Markdown table. */
+export const cell = (text: string): string => text.replaceAll("|", "\\|").replaceAll("<", "&lt;");
 const code = (text: string) => `\`${text.replaceAll("|", "\\|")}\``;
 
 function markdownDefault(name: SettingName): string {

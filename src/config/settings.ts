@@ -98,7 +98,7 @@ const STORAGE_SETTINGS = {
     env: ["PEAT_RUNTIME_DIR"],
     told: "RUNTIME_DIRECTORY (set by systemd), else /run/peat-sidecar where it can be written, else the data directory",
     find: findRuntimeDir,
-    help: "Directory of what lives as long as the process: the API token that is made at start.",
+    help: "Directory of what lives as long as the process, of this node alone: the API token that is made at start, and the socket by which commands reach the node.",
   }),
   encryptionKey: optional(orOff(ENCRYPTION_KEY), {
     group: "Storage",

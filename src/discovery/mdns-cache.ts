@@ -123,7 +123,7 @@ export class MdnsCache {
         this.#touchHost(host, touched);
       }
     }
-    return this.#tell(touched, nowMs);
+    return this.#tell(touched, nowMs, { isSilent: true });
   }
 
   /** What to ask the network now: records that are missing, or near their end. */
@@ -290,7 +290,7 @@ export class MdnsCache {
     return [...hosts.values()];
   }
 
-  #tell(touched: Touched, nowMs: number): PeerEvent[] {
+  #tell(touched: Touched, nowMs: number, how: { isSilent?: true } = {}): PeerEvent[] {
     const events: PeerEvent[] = [];
     for (const name of touched) {
       const identity = { kind: "name", name } as const;
@@ -300,7 +300,7 @@ export class MdnsCache {
       if (print === before) continue;
       if (hosts.length === 0) {
         this.#told.delete(name);
-        events.push({ kind: "gone", identity });
+        events.push({ kind: "gone", identity, ...how });
       } else {
         this.#told.set(name, print);
         events.push({ kind: "seen", peer: { identity, hosts } });

@@ -60,10 +60,13 @@ export interface PeerAddress {
   readonly relayUrl?: string;
 }
 
-/** What a discovery source says. A source that sees a peer anew repeats `seen`; `gone` ends what it said. */
+/**
+ * What a discovery source says. A source that sees a peer anew repeats `seen`; `gone` ends what it said, `isSilent`
+ * because it hears nothing of the peer any more: it may have left, or the network between may be cut.
+ */
 export type PeerEvent =
   | { readonly kind: "seen"; readonly peer: PeerAddress }
-  | { readonly kind: "gone"; readonly identity: PeerIdentity };
+  | { readonly kind: "gone"; readonly identity: PeerIdentity; readonly isSilent?: true };
 
 /** A key for maps: two identities of one kind and value are the same peer to a source. */
 export function identityKey(identity: PeerIdentity): string {

@@ -2,7 +2,6 @@
 // is known and not connected.
 import { backoffMs } from "../base/backoff.ts";
 import { type Clock, sleep } from "../base/clock.ts";
-import { messageOf } from "../base/faults.ts";
 import { getLog } from "../base/log.ts";
 import type { Formation } from "../identity/formation.ts";
 import {
@@ -22,6 +21,7 @@ import { allHosts, hostsToDial, isAtHome } from "./home.ts";
 import { DialError, type Link, type Network } from "./link.ts";
 import { CLOSE } from "./membership.ts";
 import type { NameCollisions } from "./name-collisions.ts";
+import { type DialTrouble, type Obstacle, troubleOf } from "./obstacle.ts";
 import { resolveAll } from "./resolve.ts";
 
 const log = getLog("peat_mesh::peer_connector");
@@ -73,6 +73,8 @@ export interface SoughtPeer {
   readonly sources: readonly string[];
   readonly attempts: number;
   readonly lastFailure: string | undefined;
+  /** What the last attempt failed for; undefined: there was none. */
+  readonly obstacle: Obstacle | undefined;
 }
 
 interface Entry {
@@ -83,7 +85,7 @@ interface Entry {
   failures: number;
   /** Connections one after the other that ended at once. */
   shortLived: number;
-  lastFailure: string | undefined;
+  failure: DialTrouble | undefined;
   /** It speaks only the older protocol until then, of Clock.monotonic(). */
   guestUntil: number;
   /** Attempts that the transport has not given up yet. */
@@ -110,7 +112,8 @@ export class Dialer {
       relayUrl: relayOf(entry),
       sources: [...entry.bySource.keys()],
       attempts: entry.failures,
-      lastFailure: entry.lastFailure,
+      lastFailure: entry.failure?.text,
+      obstacle: entry.failure?.obstacle,
     }));
   }
 
@@ -177,7 +180,7 @@ export class Dialer {
       ids: this.#idsOf(peer.identity),
       failures: 0,
       shortLived: 0,
-      lastFailure: undefined,
+      failure: undefined,
       underWay: 0,
       guestUntil: 0,
       wake: () => undefined,
@@ -232,7 +235,7 @@ export class Dialer {
       }
       const since = clock.monotonic();
       entry.failures = 0;
-      entry.lastFailure = undefined;
+      entry.failure = undefined;
       await this.#whileConnected(entry, disconnected(peer));
       if (signal.aborted) return;
       entry.shortLived = clock.monotonic() - since < SETTLED_MS ? entry.shortLived + 1 : 0;
@@ -308,7 +311,8 @@ export class Dialer {
     if (outcome !== "late") return outcome;
     // Of the ids that a name can have, only one has an answer.
     if (isOlder) return "no protocol";
-    entry.lastFailure ??= `no answer within ${ATTEMPT_MS / 1000} s`;
+    const text = `no answer within ${ATTEMPT_MS / 1000} s`;
+    entry.failure ??= { obstacle: "unreached", text };
     return "failed";
   }
 
@@ -328,7 +332,7 @@ export class Dialer {
     log.debug("Peer not reached; dialling goes on", {
       peer: nameOf(entry.identity),
       attempts: entry.failures,
-      cause: entry.lastFailure ?? "",
+      cause: entry.failure?.text ?? "",
     });
   }
 
@@ -339,7 +343,7 @@ export class Dialer {
     try {
       const addresses = await resolveAll(hostsToDial(entry.bySource, entry.failures));
       if (addresses.length === 0 && !this.#context.network.hasRelay) {
-        throw new DialError("no address of it can be resolved, and no relay is set", false);
+        throw new DialError("no address of it can be resolved, and no relay is set", "unresolved");
       }
       const relayUrl = relayOf(entry);
       const target = { id, addresses, ...(relayUrl === undefined ? {} : { relayUrl }) };
@@ -351,8 +355,8 @@ export class Dialer {
       entry.ids = [id, ...entry.ids.filter((other) => other !== id)];
       return "reached";
     } catch (error) {
-      entry.lastFailure = messageOf(error);
-      if (error instanceof DialError && error.noProtocol) return "no protocol";
+      entry.failure = troubleOf(error);
+      if (error instanceof DialError && error.kind === "no protocol") return "no protocol";
       return "failed";
     }
   }

@@ -41,6 +41,8 @@ const alive = new Set<Endpoint | Connection>();
 /** For goodbyes to leave. A dial that nobody answers would hold the transport for three seconds more. */
 const CLOSE_MS = 300;
 
+/** The transport has no codes; the certificate of a node is its key alone, and no other is believed. */
+const DIAL_CAUSE_STRANGER = /invalid peer certificate/i;
 const DIAL_CAUSE_NO_PROTOCOL = /error 120|no known protocol|no application protocol/i;
 
 /** Ten times as quick as Array.from, which asks every typed array for its iterator. */
@@ -127,7 +129,7 @@ class IrohNetwork implements Network {
       return new IrohLink(connection, "outgoing");
     } catch (cause) {
       const text = cause instanceof Error ? cause.message : String(cause);
-      throw new DialError(dialReason(text), DIAL_CAUSE_NO_PROTOCOL.test(text), cause);
+      throw dialError(text, cause);
     }
   }
 
@@ -150,6 +152,16 @@ class IrohNetwork implements Network {
     const closed = this.#endpoint.close().finally(() => alive.delete(this.#endpoint));
     await within(systemClock, CLOSE_MS, closed, undefined);
   }
+}
+
+function dialError(text: string, cause: unknown): DialError {
+  if (DIAL_CAUSE_STRANGER.test(text)) {
+    const told =
+      "another identity answers at its address: another formation secret, or another name";
+    return new DialError(told, "stranger", cause);
+  }
+  const kind = DIAL_CAUSE_NO_PROTOCOL.test(text) ? "no protocol" : "other";
+  return new DialError(dialReason(text), kind, cause);
 }
 
 /** The reason stands in the lines below the first, the innermost last. */

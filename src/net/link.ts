@@ -62,14 +62,19 @@ export interface DialTarget {
   readonly relayUrl?: string;
 }
 
-/** Why a dial failed: the peer does not speak the protocol, or anything else. */
+/**
+ * Why a dial failed. no protocol: the peer does not speak it. stranger: who answers has another identity. unresolved:
+ * there is no address. held: it was not to be made.
+ */
+export type DialErrorKind = "no protocol" | "stranger" | "unresolved" | "held" | "other";
+
 export class DialError extends Error {
   override readonly name = "DialError";
-  readonly noProtocol: boolean;
+  readonly kind: DialErrorKind;
 
-  constructor(message: string, noProtocol: boolean, cause?: unknown) {
+  constructor(message: string, kind: DialErrorKind, cause?: unknown) {
     super(message, { cause });
-    this.noProtocol = noProtocol;
+    this.kind = kind;
   }
 }
 

@@ -1,7 +1,7 @@
 // Noticing that this machine has other addresses: it has moved to another network, or a cable is back. The system would
 // tell, but the transport's library keeps that to itself; asking takes a twentieth of a millisecond.
 import type { NetworkInterfaceInfo } from "node:os";
-import { type Clock, sleep } from "../base/clock.ts";
+import { type Clock, sleep, untilBeat } from "../base/clock.ts";
 import { messageOf } from "../base/faults.ts";
 import { getLog } from "../base/log.ts";
 
@@ -22,7 +22,7 @@ export async function watchLocalAddresses(
 ): Promise<void> {
   let before = look(list);
   while (!signal.aborted) {
-    await sleep(clock, LOOK_MS, signal);
+    await sleep(clock, untilBeat(clock, LOOK_MS), signal);
     const now = look(list) ?? before;
     if (now !== before && !signal.aborted) changed();
     before = now;

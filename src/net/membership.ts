@@ -25,11 +25,15 @@ export const CLOSE = {
   superseded: { code: 5, reason: "another connection stays" },
   stalled: { code: 6, reason: "nothing was read for too long" },
   rulesChanged: { code: 0, reason: "the rules of a collection have changed" },
+  stopped: { code: 7, reason: "sync is stopped here" },
   unwanted: { code: 0, reason: "not wanted here for now" },
 } as const;
 
 /** How long a stranger may take to say who it is. */
 const HELLO_WITHIN_MS = 10_000;
+/** The end of a stream and that of its link come one after the other. */
+const LAST_WORDS_MS = 200;
+const REASON_CHARS_MAX = 200;
 /** u16 key length (0), u8 type, u32 payload length. */
 const HEADER_BYTES = 7;
 
@@ -61,10 +65,21 @@ export async function greet(
   try {
     return await fromStranger(context.clock, exchange(link, own, context.formation));
   } catch (error) {
+    const isCut = !(error instanceof Fault) || error.details["isCut"] === true;
+    const told = isCut ? await closedByPeer(link, context.clock) : undefined;
     link.close(CLOSE.authFailed.code, CLOSE.authFailed.reason);
+    if (told !== undefined) throw told;
     if (error instanceof Fault && error.code === "peer_refused") throw error;
     throw new Fault("peer_refused", messageOf(error), {}, error);
   }
+}
+
+/** The stream has failed; a peer that has turned us away has mostly said why. */
+async function closedByPeer(link: Link, clock: Clock): Promise<Fault | undefined> {
+  const end = await within(clock, LAST_WORDS_MS, link.ended, undefined);
+  if (end?.by !== "peer" || end.reason === "") return undefined;
+  const closedWith = end.reason.slice(0, REASON_CHARS_MAX);
+  return new Fault("peer_refused", `it turned us away: ${closedWith}`, { closedWith });
 }
 
 async function exchange(link: Link, own: Hello, formation: Formation): Promise<Member> {
@@ -112,7 +127,8 @@ async function readExactly(stream: ByteStream, count: number): Promise<Uint8Arra
   let filled = 0;
   while (filled < count) {
     const part = await stream.read(count - filled);
-    if (part === undefined) throw new Fault("peer_refused", "left in the middle of its hello");
+    if (part === undefined)
+      throw new Fault("peer_refused", "left in the middle of its hello", { isCut: true });
     bytes.set(part, filled);
     filled += part.length;
   }

@@ -3,6 +3,7 @@ import { createServer, type Server as NetServer, type Socket } from "node:net";
 import { createServer as createTlsServer, type Server as TlsServer } from "node:tls";
 import { Access, type AccessOptions, type ApiToken, isLoopback } from "../access/access.ts";
 import { readTls, type TlsFiles, type TlsTexts, TlsWatch } from "../access/tls-files.ts";
+import { clearSocketPath, grantSocket, withSocketRights } from "../access/unix-socket.ts";
 import { type Clock, within } from "../base/clock.ts";
 import type { DistributionFamily } from "../base/distribution.ts";
 import { Fault, messageOf } from "../base/faults.ts";
@@ -13,7 +14,6 @@ import { OPEN_PATHS, RpcHandler } from "./handler.ts";
 import { CLOSE_MS, CONNECTIONS_MAX, MESSAGE_BYTES_MIN } from "./limits.ts";
 import { type ListenAddress, printListenAddress } from "./listen-address.ts";
 import type { RpcServices } from "./services.ts";
-import { clearSocketPath, grantSocket, withSocketRights } from "./unix-socket.ts";
 
 const log = getLog("peat_mesh::rpc");
 
@@ -140,7 +140,10 @@ export class RpcServer {
     server.on("tlsClientError", (_error: Error, socket: Socket) => socket.destroy());
     // Also of those that have not come to `accept` yet.
     server.maxConnections = CONNECTIONS_MAX;
-    if (address.kind === "unix") await clearSocketPath(address.path, this.#options.clock);
+    if (address.kind === "unix") {
+      const { path } = address;
+      await clearSocketPath({ path, setting: "PEAT_LISTEN", clock: this.#options.clock, log });
+    }
     await bind(server, address);
     const bound = boundAddress(server, address);
     this.#listeners.push({ address: bound, server });

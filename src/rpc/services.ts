@@ -2,7 +2,7 @@
 import type { ConnectRouter, ServiceImpl } from "@connectrpc/connect";
 import type { Attachments } from "../attachments/service.ts";
 import type { Clock } from "../base/clock.ts";
-import { Fault } from "../base/faults.ts";
+import { Room } from "../base/room.ts";
 import type { Store } from "../store/store.ts";
 import { attachmentCalls, subscribeBundle } from "./attachments.ts";
 import { configCalls } from "./configs.ts";
@@ -47,15 +47,16 @@ function registerStrictly(router: ConnectRouter, calls: ServiceImpl<typeof PeatS
 
 export class RpcServices {
   readonly #parts: RpcParts;
-  #openStreams = 0;
+  readonly #streams: Room;
 
   constructor(parts: RpcParts) {
     this.#parts = parts;
+    this.#streams = new Room(parts.streamsMax ?? STREAMS_OPEN_MAX, "streams are open already");
   }
 
   /** Streams that clients have open. */
   get openStreams(): number {
-    return this.#openStreams;
+    return this.#streams.taken;
   }
 
   /** `stopping` aborts with a Fault when streams are to end. */
@@ -63,7 +64,7 @@ export class RpcServices {
     const { store, clock, isReady, files } = this.#parts;
     const pace = new Pace(clock);
     const reflection = new Reflection(SERVICES);
-    const enterStream = () => this.#enterStream();
+    const enterStream = () => this.#streams.enter();
     const names = SERVICES.map(({ typeName }) => typeName);
     const calls = {
       ...documentCalls(this.#parts),
@@ -88,24 +89,11 @@ export class RpcServices {
   }
 
   async *#counted<T>(messages: AsyncIterable<T>): AsyncIterable<T> {
-    const leave = this.#enterStream();
+    const leave = this.#streams.enter();
     try {
       yield* messages;
     } finally {
       leave();
     }
-  }
-
-  #enterStream(): () => void {
-    const { streamsMax = STREAMS_OPEN_MAX } = this.#parts;
-    if (this.#openStreams >= streamsMax) {
-      throw new Fault("overloaded", `${streamsMax} streams are open already; try again`);
-    }
-    this.#openStreams += 1;
-    let isOpen = true;
-    return () => {
-      if (isOpen) this.#openStreams -= 1;
-      isOpen = false;
-    };
   }
 }

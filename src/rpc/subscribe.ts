@@ -150,6 +150,7 @@ class ChangeStream {
     const subscription = this.#parts.store.subscribe({
       ...(collections === undefined ? {} : { collections }),
       ...(since === undefined ? {} : { since }),
+      reader: "rpc",
       capacity: FEED_CHANGES_MAX,
       capacityBytes: FEED_BYTES_MAX,
     });

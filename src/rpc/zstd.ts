@@ -3,6 +3,7 @@ import { promisify } from "node:util";
 import { constants, zstdCompress, zstdDecompress } from "node:zlib";
 import { Code, ConnectError } from "@connectrpc/connect";
 import type { Compression } from "@connectrpc/connect/protocol";
+import { systemCode } from "../base/faults.ts";
 
 const compress = promisify(zstdCompress);
 const decompress = promisify(zstdDecompress);
@@ -11,8 +12,7 @@ const decompress = promisify(zstdDecompress);
 const WINDOW_LOG_MAX = 23;
 
 function explain(cause: unknown, bytesMax: number): ConnectError {
-  const isTooLong =
-    cause instanceof Error && "code" in cause && cause.code === "ERR_BUFFER_TOO_LARGE";
+  const isTooLong = systemCode(cause) === "ERR_BUFFER_TOO_LARGE";
   return isTooLong
     ? new ConnectError(
         `the message is larger than ${bytesMax} bytes when it is unpacked`,

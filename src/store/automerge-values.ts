@@ -41,7 +41,8 @@ export function readConflict(
   return { value: readScalar(type, value), writtenBy };
 }
 
-function readScalar(type: string, value: unknown): JsonValue {
+/** Of a scalar with its type. */
+export function readScalar(type: string, value: unknown): JsonValue {
   if (type === "str") return String(value).toWellFormed();
   if (type === "timestamp" || typeof value === "bigint" || typeof value === "boolean") {
     return readTime(value);

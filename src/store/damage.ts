@@ -6,7 +6,7 @@ import { getLog } from "../base/log.ts";
 import type { CrdtCache } from "./crdt-cache.ts";
 import type { Database } from "./database.ts";
 import type { DocumentKey } from "./document-key.ts";
-import { type DamagedRow, damageOf } from "./row.ts";
+import { type DamagedRow, damageOf, isDamaged, type Row } from "./row.ts";
 import { readLife } from "./state.ts";
 
 const log = getLog("peat_mesh::storage::automerge_store");
@@ -72,6 +72,19 @@ export class Damage {
     }
   }
 
+  /** Undefined where there is none, or a damaged one, which is set aside then. */
+  rowOf(key: DocumentKey): Row | undefined {
+    const row = this.#options.database.get(key);
+    if (!isDamaged(row)) return row;
+    this.add(row);
+    return undefined;
+  }
+
+  /** Whether its content was damaged here and has not come back yet. */
+  isLost(key: DocumentKey): boolean {
+    return this.#lost.has(key);
+  }
+
   /**
    * The life that a local write to an absent document begins: above the lost one, so that the write is not undone
    * by what a peer brings back later. Fault `not_ready` while a peer may still send the document.
@@ -105,7 +118,7 @@ export class Damage {
     let until = database.lastSeq();
     while (!signal.aborted) {
       const isPassOver = after >= until;
-      await sleep(clock, isPassOver && until > 0 ? SCRUB_EVERY_MS : SCRUB_PAUSE_MS, signal);
+      await sleep(clock, isPassOver ? SCRUB_EVERY_MS : SCRUB_PAUSE_MS, signal);
       if (signal.aborted) return;
       if (isPassOver) [after, until] = [0, database.lastSeq()];
       const stopMs = clock.monotonic() + SCRUB_STEP_MS;

@@ -1,8 +1,9 @@
 // The file on disk: SQLite in WAL mode, every commit synchronous. Rows in, rows out; no CRDT is known here.
 import { Database as Sqlite } from "bun:sqlite";
-import type { Distribution } from "../base/distribution.ts";
+import type { Attempts } from "../base/distribution.ts";
 import { type Fault, messageOf } from "../base/faults.ts";
 import { getLog } from "../base/log.ts";
+import { Checkpoints } from "./checkpoints.ts";
 import type { DocumentKey } from "./document-key.ts";
 import { DueRows } from "./due-rows.ts";
 import { Envelopes } from "./envelope.ts";
@@ -28,7 +29,7 @@ import { Scan } from "./scan.ts";
 import { prepare } from "./schema.ts";
 import { NO_ENCRYPTION, Seal, type SealOptions } from "./seal.ts";
 import { SetAside } from "./set-aside.ts";
-import { damagedFile, toStorageFault } from "./storage-fault.ts";
+import { checkWritable, damagedFile, toStorageFault } from "./storage-fault.ts";
 import { Stubs } from "./stubs.ts";
 import { unlock } from "./unlock.ts";
 
@@ -45,8 +46,8 @@ export interface DatabaseOptions {
   readonly encryption?: SealOptions | undefined;
   /** Called when reading fails: what is here can no longer be told. */
   readonly onFailure?: (fault: Fault) => void;
-  /** Seconds that each commit takes are counted there. */
-  readonly commitTimes?: Distribution | undefined;
+  /** Commits and those that failed are counted there. */
+  readonly commits?: Attempts | undefined;
 }
 
 /** Greater sequence numbers are damage: a million commits a second would take a century to get there. */
@@ -54,6 +55,7 @@ const SEQ_MAX = 2 ** 51;
 
 export class Database {
   readonly path: string;
+  readonly checkpoints: Checkpoints;
   readonly renderings: RenderingTable;
   readonly guests: GuestTable;
   readonly due: DueRows;
@@ -66,16 +68,19 @@ export class Database {
   readonly #sqlite: Sqlite;
   readonly #seal: Seal;
   readonly #onFailure: (fault: Fault) => void;
-  readonly #commitTimes: Distribution | undefined;
+  readonly #commits: Attempts | undefined;
 
   private constructor(sqlite: Sqlite, seal: Seal, options: DatabaseOptions) {
     const { path, onFailure, now = Date.now, encryption = NO_ENCRYPTION } = options;
     this.#sqlite = sqlite;
     this.#seal = seal;
-    this.#commitTimes = options.commitTimes;
+    this.#commits = options.commits;
     this.path = path;
-    this.renderings = new RenderingTable(sqlite, seal);
-    this.resealing = new Resealing({ sqlite, seal, path, renderings: this.renderings });
+    const checkpoints = new Checkpoints(sqlite);
+    const renderings = new RenderingTable(sqlite, seal, checkpoints);
+    this.checkpoints = checkpoints;
+    this.renderings = renderings;
+    this.resealing = new Resealing({ sqlite, seal, path, renderings, checkpoints });
     this.envelopes = new Envelopes(encryption);
     this.due = new DueRows(sqlite);
     this.stubs = new Stubs(sqlite);
@@ -90,6 +95,7 @@ export class Database {
     log.debug(`Opening SQLite database with cache_size=${options.cacheBytes} bytes`);
     let sqlite: Sqlite | undefined;
     try {
+      checkWritable(options.path);
       sqlite = new Sqlite(options.path, { create: true, strict: true });
       prepare(sqlite, options);
       const seal = new Seal(options.encryption ?? NO_ENCRYPTION);
@@ -260,10 +266,11 @@ export class Database {
       also();
       db.exec("COMMIT");
     } catch (error) {
+      if (this.#commits !== undefined) this.#commits.failures += 1;
       if (db.inTransaction) this.#rollback();
       throw toStorageFault(error, this.path);
     }
-    this.#commitTimes?.observe((performance.now() - sinceMs) / 1000);
+    this.#commits?.times.observe((performance.now() - sinceMs) / 1000);
   }
 
   #setAside(row: DamagedRow, now: number): void {

@@ -5,6 +5,7 @@ import { type DocumentKey, splitKey } from "./document-key.ts";
 import { isTooOld } from "./entry.ts";
 import type { Envelopes } from "./envelope.ts";
 import { Epochs } from "./epochs.ts";
+import { FeedReaders, type ReaderKind } from "./feed-readers.ts";
 import { isDamaged, type Row } from "./row.ts";
 
 export interface StoredDocument {
@@ -49,6 +50,8 @@ export interface SubscribeOptions {
   readonly capacity: number;
   /** And their JSON text together, about; one change is kept whatever its size. */
   readonly capacityBytes?: number;
+  /** What it is counted as, where readers are shown. */
+  readonly reader?: ReaderKind;
 }
 
 /** One row at a time: a row may be megabytes, and there may be many readers that read nothing. */
@@ -65,13 +68,16 @@ export class Feed {
   readonly #epochs: Epochs;
   readonly #now: () => number;
   readonly #subscribers = new Set<{ queue: BoundedQueue<Change>; wants: Wants }>();
+  readonly #readers: FeedReaders;
   #lastSeq: number;
   #isClosed = false;
 
   constructor(
     database: Database,
     origin: { storeId: string; start: string; lastSeq: number; now: () => number },
+    readers = new FeedReaders(),
   ) {
+    this.#readers = readers;
     this.#database = database;
     this.#now = origin.now;
     this.#epochs = new Epochs(database, origin);
@@ -104,8 +110,9 @@ export class Feed {
       of: ({ document }) => document.json.length,
       max: options.capacityBytes ?? Number.POSITIVE_INFINITY,
     });
-    const subscriber = { queue, wants };
+    const subscriber = { queue, wants, kind: options.reader ?? "other" };
     this.#subscribers.add(subscriber);
+    this.#readers.add(subscriber);
     const asked = options.since === undefined ? this.#lastSeq : this.#seqOf(options.since);
     const backlog = this.#backlog(asked ?? 0, this.#lastSeq, wants);
     return {
@@ -118,6 +125,7 @@ export class Feed {
       },
       close: () => {
         this.#subscribers.delete(subscriber);
+        this.#readers.delete(subscriber);
         backlog.return(undefined);
         queue.close();
       },

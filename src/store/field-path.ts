@@ -47,6 +47,15 @@ function stepsOf(text: string): FieldPath | undefined {
   return path.length === 0 || path.length > STEPS_MAX || isFar ? undefined : path;
 }
 
+/** As parseFieldPath reads it; longer paths than that takes are printed, too. */
+export function printFieldPath(path: FieldPath): string {
+  const steps = path.map((step, index) => {
+    if (typeof step === "number") return `[${step}]`;
+    return `${index === 0 ? "" : "."}${step.toWellFormed().replaceAll(/[.[\]\\]/g, "\\$&")}`;
+  });
+  return steps.join("");
+}
+
 /** The value there; undefined where the document has none. Of objects their own fields only: not `toString`. */
 export function valueAt(document: JsonObject, path: FieldPath): JsonValue | undefined {
   let value: JsonValue | undefined = document;

@@ -67,6 +67,15 @@ export class HistoryDocument {
     return newest === 0 ? 0 : Math.min(newest * 1000 + 999, Number.MAX_SAFE_INTEGER);
   }
 
+  /** Who wrote the last changes: Automerge's actors, the starts of nodes for what nodes wrote. */
+  lastActors(): readonly string[] {
+    return understood(() =>
+      this.#backend
+        .getHeads()
+        .flatMap((head) => this.#backend.getChangeMetaByHash(head)?.actor ?? []),
+    );
+  }
+
   /** Whether every one of these changes is in the document. */
   has(hashes: readonly string[]): boolean {
     return understood(() =>

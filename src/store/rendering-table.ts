@@ -2,6 +2,7 @@
 // replaced together. All of it follows from the documents, so its commits don't wait for the disk: after a power
 // cut some of the newest are missing, and are made again.
 import type { Database as Sqlite } from "bun:sqlite";
+import type { Checkpoints } from "./checkpoints.ts";
 import type { DocumentKey } from "./document-key.ts";
 import type { Place, Seal } from "./seal.ts";
 
@@ -81,10 +82,12 @@ export function versionPlace(key: string, part: number): Place {
 export class RenderingTable {
   readonly #sqlite: Sqlite;
   readonly #seal: Seal;
+  readonly #checkpoints: Checkpoints;
 
-  constructor(sqlite: Sqlite, seal: Seal) {
+  constructor(sqlite: Sqlite, seal: Seal, checkpoints: Checkpoints) {
     this.#sqlite = sqlite;
     this.#seal = seal;
+    this.#checkpoints = checkpoints;
   }
 
   /** Every version up to this one has been rendered. */
@@ -214,8 +217,8 @@ export class RenderingTable {
     });
   }
 
-  /** Writes the log back into the file and gives back the space of both. */
+  /** Writes the log back into the file and gives back the space of both; not while they are being copied. */
   shrinkFiles(): void {
-    this.#sqlite.query("PRAGMA wal_checkpoint(TRUNCATE)").all();
+    this.#checkpoints.truncate();
   }
 }

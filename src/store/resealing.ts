@@ -3,6 +3,7 @@
 import type { Database as Sqlite } from "bun:sqlite";
 import { type Clock, sleep } from "../base/clock.ts";
 import { getLog } from "../base/log.ts";
+import type { Checkpoints } from "./checkpoints.ts";
 import { placeOf } from "./guest-table.ts";
 import { chunksPlace, type RenderingTable, tipPlace, versionPlace } from "./rendering-table.ts";
 import { COLUMNS, fromRaw, isDamaged, jsonPlace, type RawRow, statePlace, toRaw } from "./row.ts";
@@ -63,6 +64,7 @@ export interface ResealingOptions {
   readonly seal: Seal;
   readonly path: string;
   readonly renderings: RenderingTable;
+  readonly checkpoints: Checkpoints;
 }
 
 export class Resealing {
@@ -99,7 +101,7 @@ export class Resealing {
   }
 
   async #rewrite(turn: Turn, clock: Clock): Promise<void> {
-    const { sqlite, seal, path, renderings } = this.#options;
+    const { sqlite, seal, path, renderings, checkpoints } = this.#options;
     for (const step of [this.#documents(), ...CELL_TABLES.map((table) => this.#cells(table))]) {
       let hasMore = true;
       while (hasMore) {
@@ -108,7 +110,10 @@ export class Resealing {
       }
     }
     await giveBackPages(renderings, turn);
-    if (!(await turn.next())) return;
+    // What settle() says of the file holds only once the log has been written back.
+    do {
+      if (!(await turn.next())) return;
+    } while (checkpoints.isHeld);
     settle(sqlite, seal, path);
     // The log still holds what was written before.
     renderings.shrinkFiles();

@@ -130,9 +130,14 @@ export function openState(seal: Seal, key: string, state: unknown): Uint8Array {
   return seal.open(state, statePlace(String(key))) ?? NO_STATE;
 }
 
+/** Whether the cells are those that were written, as far as that is known without opening them. */
+export function isIntact(raw: RawRow): boolean {
+  return hasTypes(raw) && checksumOf(raw) === raw.checksum;
+}
+
 /** `withState`: false leaves it empty; states may be megabytes each, and lists don't need them. */
 export function fromRaw(raw: RawRow, seal: Seal, withState = true): Row | DamagedRow {
-  if (!hasTypes(raw) || checksumOf(raw) !== raw.checksum) return toDamaged(raw, seal);
+  if (!isIntact(raw)) return toDamaged(raw, seal);
   const state = withState ? seal.open(raw.state, statePlace(raw.key)) : NO_STATE;
   const json = raw.json === null ? undefined : seal.openText(raw.json, jsonPlace(raw.key));
   if (state === undefined || (json === undefined && raw.json !== null)) return toDamaged(raw, seal);

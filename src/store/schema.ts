@@ -4,7 +4,7 @@ import { Fault } from "../base/faults.ts";
 import { RENDERING_SCHEMA } from "./rendering-table.ts";
 import { damagedFile } from "./storage-fault.ts";
 
-const SCHEMA_VERSION = 5;
+export const SCHEMA_VERSION = 5;
 /** "peat" in ASCII: tells our files from other SQLite databases. */
 const APPLICATION_ID = 0x70656174;
 

@@ -5,6 +5,7 @@
 // through is asked here. No index is used but that of keys: see docs/decisions.
 import type { Clock } from "../base/clock.ts";
 import { Fault } from "../base/faults.ts";
+import { Room } from "../base/room.ts";
 import type { Damage } from "./damage.ts";
 import type { Database } from "./database.ts";
 import { type DocumentKey, parseDocumentKey, splitKey } from "./document-key.ts";
@@ -72,7 +73,7 @@ export interface SearchParts {
 
 export class Searches {
   readonly #parts: SearchParts;
-  #underWay = 0;
+  readonly #room = new Room(SEARCHES_MAX, "searches are under way already");
   #line: Promise<void> = Promise.resolve();
   #isClosed = false;
 
@@ -85,16 +86,10 @@ export class Searches {
    * or on none, but is never shown with a content that does not pass. Faults: overloaded, not_ready.
    */
   async find(request: SearchRequest): Promise<SearchPage> {
-    if (this.#underWay >= SEARCHES_MAX) {
-      throw new Fault("overloaded", `${SEARCHES_MAX} searches are under way already; try again`);
-    }
-    this.#underWay += 1;
-    try {
+    return await this.#room.during(() => {
       const search = new Search(this.#parts, request, () => this.#turn(request.signal));
-      return request.order.length === 0 ? await search.byId() : await search.byOrder();
-    } finally {
-      this.#underWay -= 1;
-    }
+      return request.order.length === 0 ? search.byId() : search.byOrder();
+    });
   }
 
   /** Ends all searches with `not_ready`. */

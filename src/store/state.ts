@@ -11,7 +11,16 @@
 // Starts are sorted and only those in use, fields are sorted by name: equal states have equal bytes (except
 // history, whose equality is that of its heads).
 
-import { ByteReader, ByteWriter, fromHex, fromUtf8, toHex, toUtf8 } from "../base/bytes.ts";
+import { assert } from "../base/assert.ts";
+import {
+  ByteReader,
+  ByteWriter,
+  concatBytes,
+  fromHex,
+  fromUtf8,
+  toHex,
+  toUtf8,
+} from "../base/bytes.ts";
 import { Fault } from "../base/faults.ts";
 import { compareText } from "../base/text.ts";
 import type { Kind } from "./collection-policies.ts";
@@ -57,6 +66,8 @@ export type State = HistoryState | LatestState | DeletedState;
 const LIFE_MAX = 0xffff_fffe;
 const STARTS_MAX = 0xffff;
 const REASON_CHARS_MAX = 1024;
+/** After tag, life and born. */
+const HISTORY_CHUNKS_AT = 13;
 
 /** The 16-byte state hash, as 32 hex digits: the ETag, and what peers compare. */
 export type StateHash = string;
@@ -122,6 +133,20 @@ function prefixed16(name: string): Uint8Array {
 /** Whether an encoded state is that of a document that is alive and keeps its whole history. */
 export function isHistoryState(encoded: Uint8Array): boolean {
   return encoded[0] === TAG.history;
+}
+
+/**
+ * Consecutive changes of one document as one, each as told at its commit: what a peer needs that had the document
+ * before the first of them. What replaces a state needs nothing of what was before it.
+ */
+export function joinDeltas(deltas: readonly Uint8Array[]): Uint8Array {
+  const newest = deltas.at(-1);
+  assert(newest !== undefined, "there are changes to join");
+  if (deltas.length === 1 || !isHistoryState(newest)) return newest;
+  const life = readLife(newest);
+  const first = deltas.findLastIndex((delta) => !isHistoryState(delta) || readLife(delta) !== life);
+  const joined = deltas.slice(first + 1).map((delta) => delta.subarray(HISTORY_CHUNKS_AT));
+  return concatBytes([newest.subarray(0, HISTORY_CHUNKS_AT), ...joined]);
 }
 
 /** The life in the first bytes of a state that may be damaged; undefined where there can't be one. */

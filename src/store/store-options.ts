@@ -1,9 +1,10 @@
 // What a store is opened with, and what it tells of itself.
 import type { Clock } from "../base/clock.ts";
-import type { Distribution } from "../base/distribution.ts";
+import type { Attempts } from "../base/distribution.ts";
 import type { Fault } from "../base/faults.ts";
 import type { CollectionPolicies } from "./collection-policies.ts";
 import type { DocumentKey } from "./document-key.ts";
+import type { FeedReaders } from "./feed-readers.ts";
 import type { SealOptions } from "./seal.ts";
 import type { StateHash } from "./state.ts";
 
@@ -13,6 +14,8 @@ export interface Committed {
   readonly hash: StateHash;
   /** What a peer that has the state before needs: an encoded State, of a history possibly only the changes. */
   readonly delta: Uint8Array;
+  /** `delta` is the whole state: nothing before it is needed. */
+  readonly isWhole: boolean;
   /** The peer that it came from; undefined for a local write. */
   readonly origin: string | undefined;
 }
@@ -29,8 +32,10 @@ export interface StoreOptions {
   readonly documentBytesMax: number;
   /** How documents lie on disk; in the clear unless given. */
   readonly encryption?: SealOptions | undefined;
-  /** Seconds that each commit takes are counted there. */
-  readonly commitTimes?: Distribution | undefined;
+  /** Commits and those that failed are counted there. */
+  readonly commits?: Attempts | undefined;
+  /** Who reads the feed is counted there. */
+  readonly readers?: FeedReaders | undefined;
   /** Called once for a failure after which nothing here may be trusted: the process has to end. */
   readonly onFatal: (fault: Fault) => void;
 }
@@ -41,6 +46,8 @@ export interface StoreSummary {
   readonly documents: number;
   /** Deleted documents that are remembered. */
   readonly tombstones: number;
+  /** Documents committed here so far, each as often as it was. */
+  readonly changes: number;
   /** Equal on two nodes exactly when all their documents and tombstones are. */
   readonly rootHash: string;
 }

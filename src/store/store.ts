@@ -6,10 +6,12 @@ import { Answers } from "./answers.ts";
 import { adoptConfigs, CollectionConfigs } from "./collection-configs.ts";
 import type { CollectionPolicies } from "./collection-policies.ts";
 import { Contents } from "./contents.ts";
+import { Copying } from "./copying.ts";
 import { CrdtCache } from "./crdt-cache.ts";
 import { Damage } from "./damage.ts";
 import { Database } from "./database.ts";
 import { DeletionMemory } from "./deletion-memory.ts";
+import { Histories } from "./document-histories.ts";
 import type { DocumentKey } from "./document-key.ts";
 import { isSetAside, isTooOld, toRow } from "./entry.ts";
 import { applyPolicies, Expiry } from "./expiry.ts";
@@ -26,9 +28,10 @@ import { horizonAt } from "./lifetimes.ts";
 import type { WriteRequest, WriteResult } from "./precondition.ts";
 import { Renderings } from "./renderings.ts";
 import type { Resealing } from "./resealing.ts";
-import { isDamaged, type Leaf, type Row } from "./row.ts";
+import { isDamaged, type Leaf } from "./row.ts";
 import { Searches } from "./search.ts";
 import { newStartId, Stamper, type StartId } from "./stamp.ts";
+import { Standings } from "./standing.ts";
 import type { StateHash } from "./state.ts";
 import { StateReader } from "./state-reader.ts";
 import { toStorageFault } from "./storage-fault.ts";
@@ -52,6 +55,7 @@ export class Store {
   readonly start: StartId;
   readonly storeId: string;
   readonly renderings: Renderings;
+  readonly histories: Histories;
   readonly policies: CollectionPolicies;
   readonly guests: GuestTable;
   readonly damage: Damage;
@@ -79,6 +83,9 @@ export class Store {
   readonly contents: Contents;
   /** Documents by what is in them. */
   readonly searches: Searches;
+  /** What there is of a document, served or not, and whether there is room for more. */
+  readonly standings: Standings;
+  readonly copying: Copying;
   #revision = 0;
 
   private constructor(options: StoreOptions, database: Database, storeId: string) {
@@ -98,24 +105,26 @@ export class Store {
     this.#seq = database.lastSeq();
     const { clock, policies } = options;
     const origin = { storeId, start: this.start, lastSeq: this.#seq, now: () => clock.now() };
-    this.#feed = new Feed(database, origin);
+    this.#feed = new Feed(database, origin, options.readers);
     adoptConfigs(database, policies);
     applyPolicies(database, policies, clock.now());
     this.#tally = new Tally(database, horizonAt(clock.now()));
-    const wake = () => this.#schedule();
-    const cache = this.#cache;
+    const [wake, cache] = [() => this.#schedule(), this.#cache];
     this.damage = new Damage({ database, cache, clock, wake });
     this.searches = new Searches({ database, damage: this.damage, clock });
-    const write = (request: WriteRequest) => this.write(request);
-    this.contents = new Contents({ database, now: () => clock.now(), write });
-    this.#states = new StateReader({ database, cache, row: (key) => this.#row(key) });
+    const now = () => clock.now();
+    this.contents = new Contents({ database, now, write: (request) => this.write(request) });
+    this.#states = new StateReader({ database, cache, row: (key) => this.damage.rowOf(key) });
+    this.standings = new Standings({ database, damage: this.damage, states: this.#states, now });
     this.#expiry = new Expiry({ database, clock, wake });
     const [tally, expiry] = [this.#tally, this.#expiry];
     this.configs = new CollectionConfigs({ database, policies, clock, tally, expiry });
     this.memory = new DeletionMemory(database, policies.memorySecs * 1000);
     this.#garbage = new Garbage({ database, cache, policies, memory: this.memory });
-    const onBug = (error: unknown) => this.#reportFailure(error);
+    const [onBug, damage] = [this.#reportFailure, this.damage];
     this.renderings = new Renderings({ ...options, database, start: this.start, onBug });
+    this.histories = new Histories({ database, damage, renderings: this.renderings, clock });
+    this.copying = new Copying({ ...options, checkpoints: database.checkpoints });
   }
 
   /** Faults: storage_locked, storage_unusable. */
@@ -137,6 +146,7 @@ export class Store {
     this.#waiting.refuseMerges();
     while (!this.#waiting.isEmpty) this.#commitGroup();
     this.#isClosed = true;
+    this.copying.close();
     this.searches.close();
     this.configs.close();
     this.renderings.close();
@@ -176,7 +186,7 @@ export class Store {
 
   /** The document if it is alive. */
   get(key: DocumentKey): StoredDocument | undefined {
-    const row = this.#row(key);
+    const row = this.damage.rowOf(key);
     if (row === undefined || row.deleted || isTooOld(row, this.#now)) return undefined;
     return toStoredDocument(row, this.#database.envelopes);
   }
@@ -212,7 +222,8 @@ export class Store {
   summary(): StoreSummary {
     const { tombstones } = this.#tally;
     const [documents, root] = [this.#tally.documents(this.#now), this.sum(ROOT)];
-    return { storeId: this.storeId, documents, tombstones, rootHash: `${root.count}-${root.sum}` };
+    const [changes, rootHash] = [this.#seq, `${root.count}-${root.sum}`];
+    return { storeId: this.storeId, documents, tombstones, changes, rootHash };
   }
 
   /** Changes with every write that peers have to be told of; not when something has had its time. */
@@ -243,7 +254,7 @@ export class Store {
   }
 
   hashOf(key: DocumentKey): StateHash | undefined {
-    const row = this.#row(key);
+    const row = this.damage.rowOf(key);
     return row === undefined || isSetAside(row) ? undefined : row.hash;
   }
 
@@ -306,13 +317,6 @@ export class Store {
     return this.#options.clock.now();
   }
 
-  #row(key: DocumentKey): Row | undefined {
-    const row = this.#database.get(key);
-    if (!isDamaged(row)) return row;
-    this.damage.add(row);
-    return undefined;
-  }
-
   #schedule(): void {
     if (this.#isScheduled || this.#isClosed) return;
     this.#isScheduled = true;
@@ -328,22 +332,18 @@ export class Store {
 
   #newGroup(): WriteGroup {
     return new WriteGroup({
+      ...this.#options,
       database: this.#database,
       cache: this.#cache,
       damage: this.damage,
       stamper: this.#stamper,
-      nodeName: this.#options.nodeName,
-      policies: this.#options.policies,
       futureStamps: this.#futureStamps,
-      documentBytesMax: this.#options.documentBytesMax,
     });
   }
 
   #commitGroup(): void {
     const group = this.#newGroup();
-    const answers = new Answers(group, this.#database.envelopes, (error) =>
-      this.#reportFailure(error),
-    );
+    const answers = new Answers(group, this.#database.envelopes, this.#reportFailure);
     for (const key of this.#expiry.take(this.#now)) group.hide(group.entry(key));
     const now = () => this.#options.clock.monotonic();
     this.#waiting.takeLocal(now, (write) => answers.write(write));
@@ -373,6 +373,7 @@ export class Store {
       throw error;
     }
     this.#seq += rows.length;
+    if (rows.length > 0) this.standings.isDiskFull = false;
     if (damaged.length > 0) this.#tally.recount();
     else
       for (const [index, row] of rows.entries()) this.#tally.replace(changed[index]?.before, row);
@@ -385,16 +386,15 @@ export class Store {
     this.damage.committed(damaged, changed);
   }
 
-  #reportFailure(error: unknown): void {
-    if (error instanceof Fault && error.code === "storage_full") {
+  readonly #reportFailure = (error: unknown): void => {
+    const isFault = error instanceof Fault;
+    if (isFault && error.code === "storage_full") {
+      this.standings.isDiskFull = true;
       log.warn("Commit refused", { cause: messageOf(error) });
       return;
     }
-    const fault =
-      error instanceof Fault
-        ? error
-        : new Fault("internal", `store: ${messageOf(error)}`, {}, error);
+    const fault = isFault ? error : new Fault("internal", `store: ${messageOf(error)}`, {}, error);
     log.error("Commit failed; the process has to restart", { cause: fault.message });
     this.#options.onFatal(fault);
-  }
+  };
 }

@@ -31,12 +31,11 @@ export function toChanges(
 export function toCommitted(changed: readonly Entry[]): readonly Committed[] {
   return changed
     .filter((entry) => entry.isNews)
-    .map((entry) => ({
-      key: entry.key,
-      hash: entry.hash ?? "",
-      delta: toDelta(entry),
-      origin: entry.origin,
-    }));
+    .map((entry) => {
+      const { key, hash = "", origin, encoded } = entry;
+      const delta = toDelta(entry);
+      return { key, hash, delta, isWhole: delta === encoded, origin };
+    });
 }
 
 /** Whether the sums change with it: peers have to compare theirs. */

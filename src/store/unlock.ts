@@ -8,7 +8,7 @@ import type { Database as Sqlite } from "bun:sqlite";
 import { dirname } from "node:path";
 import { Fault, messageOf } from "../base/faults.ts";
 import { getLog } from "../base/log.ts";
-import { SEALED_HEAD_BYTES, type Seal, sealedBy } from "./seal.ts";
+import { type KeyId, SEALED_HEAD_BYTES, type Seal, sealedBy } from "./seal.ts";
 
 const log = getLog("peat_mesh::storage::automerge_store");
 
@@ -75,14 +75,24 @@ function locked(path: string, missing: readonly string[], seal: Seal): Fault {
   );
 }
 
+/** Ids of the keys by which cells of the file may be sealed. */
+export function keysOf(sqlite: Sqlite): readonly KeyId[] {
+  return readIds(sqlite).filter(isKey);
+}
+
+/** Fault `settings_invalid` for a missing key. */
+export function requireKeys(ids: readonly KeyId[], seal: Seal, path: string): void {
+  const missing = ids.filter((id) => !seal.keyIds.includes(id));
+  if (missing.length > 0) throw locked(path, missing, seal);
+}
+
 /**
  * Checks that every key is here by which the file may be sealed, and notes the one that is used from now on, durably,
  * before anything is sealed by it. Fault `settings_invalid` for a missing key.
  */
 export function unlock(sqlite: Sqlite, seal: Seal, path: string): void {
   const ids = readIds(sqlite);
-  const missing = ids.filter((id) => isKey(id) && !seal.keyIds.includes(id));
-  if (missing.length > 0) throw locked(path, missing, seal);
+  requireKeys(ids.filter(isKey), seal, path);
   if (seal.keyId !== undefined) log.info("Documents are encrypted on disk", { key: seal.keyId });
   if (ids.includes(REMAINS)) rewriteFile(sqlite, ids, path);
   if (ids.includes(ownId(seal)) || (ids.length === 0 && seal.keyId === undefined)) return;

@@ -17,6 +17,8 @@ const COMPARE_LATEST_MS = 600_000;
 const COMPARE_OVERTAKEN_MS = 180_000;
 /** A peer that has sent nothing more for so long is asked whether that was all. */
 const SILENT_MS = 500;
+/** How long more is waited for, after a peer has said that more follows. */
+const RECEIVING_MS = 5_000;
 
 export interface AgreementContext {
   readonly store: Store;
@@ -41,6 +43,7 @@ export class Agreement {
   /** When it was first seen that the last agreement holds no more. */
   #changedAt: number | undefined;
   #isPutOff = false;
+  #hasMore = false;
   #lastSentAt = 0;
   #isAsking = false;
   /** Our sums are on their way, or their answer. */
@@ -119,8 +122,13 @@ export class Agreement {
     return false;
   }
 
+  /** The peer sends much, and has said that more follows. */
+  get isReceiving(): boolean {
+    return this.#hasMore && this.#quietMs < RECEIVING_MS;
+  }
+
   /** Since the peer last sent or acknowledged something. */
-  get quietMs(): number {
+  get #quietMs(): number {
     return this.#context.clock.monotonic() - Math.max(this.#lastSentAt, this.#comparedAt);
   }
 
@@ -128,7 +136,7 @@ export class Agreement {
   get #isOverdue(): boolean {
     const sinceMs = this.#context.clock.monotonic() - this.#answeredAt;
     if (this.#context.road.isOvertaken) return sinceMs >= COMPARE_OVERTAKEN_MS;
-    return this.quietMs >= COMPARE_BUSY_MS || sinceMs >= COMPARE_LATEST_MS;
+    return this.#quietMs >= COMPARE_BUSY_MS || sinceMs >= COMPARE_LATEST_MS;
   }
 
   /** Our sums have been sent. */
@@ -147,6 +155,13 @@ export class Agreement {
     if (!this.#isAwaited) return;
     this.#isAwaited = false;
     this.#context.catchUp.done(this);
+  }
+
+  /** So many documents came together; `more` follow. */
+  statesCame(count: number, more: boolean): void {
+    this.#hasMore = more;
+    if (more && count > 0) this.advanced();
+    else this.received();
   }
 
   /** The peer sent documents. */
@@ -181,7 +196,7 @@ export class Agreement {
     const { clock, isDialer, road } = this.#context;
     const isBusy = isMoving && this.#hasCompared;
     const now = clock.monotonic();
-    if (!isMoving && this.quietMs >= SILENT_MS) this.#askWhetherAll(now);
+    if (!isMoving && this.#quietMs >= SILENT_MS) this.#askWhetherAll(now);
     if (this.#isAwaited && now - this.#comparedAt < COMPARE_BUSY_MS) return false;
     if (this.#isPutOff && !isBusy) return true;
     if (this.holds) {

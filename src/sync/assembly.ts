@@ -1,7 +1,7 @@
 // Large states that arrive in parts, put together within limits.
 import { Fault } from "../base/faults.ts";
 import { STATE_BYTES_MAX } from "../wire/native.ts";
-import type { ChunkPart } from "./outbox.ts";
+import type { ChunkPart } from "./large-states.ts";
 
 /** States in parts at one time, and the bytes that they may take up together. */
 const ASSEMBLIES_MAX = 4;

@@ -120,8 +120,10 @@ export class Carrier implements RelayPeer {
 
   /** The peer has all that we have: whatever was held back for it has reached it. */
   agreed(): void {
-    const { outbox, isAllCompared } = this.#context;
-    if (isAllCompared()) outbox().forgetHeld();
+    const { outbox, window, isAllCompared } = this.#context;
+    if (!isAllCompared()) return;
+    outbox().forgetHeld();
+    window().agreed();
   }
 
   get isLaden(): boolean {

@@ -1,6 +1,5 @@
 // All peers of this node: who is connected by which link, what goes to whom, and what others are told of it.
 import type { Clock } from "../base/clock.ts";
-import type { Distribution } from "../base/distribution.ts";
 import { messageOf } from "../base/faults.ts";
 import { getLog } from "../base/log.ts";
 import type { Formation } from "../identity/formation.ts";
@@ -13,6 +12,7 @@ import { type NameCollision, NameCollisions } from "../net/name-collisions.ts";
 import type { DocumentKey } from "../store/document-key.ts";
 import type { Committed, Store } from "../store/store.ts";
 import { ALPN_GUEST, ALPN_NATIVE, type Hello } from "../wire/hello.ts";
+import { FEATURE_REPORTS } from "../wire/inquiry.ts";
 import { FEATURE_PACKED } from "../wire/packed.ts";
 import { CatchUp } from "./catch-up.ts";
 import { Claims } from "./claims.ts";
@@ -24,6 +24,7 @@ import { Relays } from "./relays.ts";
 import { Session } from "./session.ts";
 import { spread } from "./spread.ts";
 import { type Traffic, TrafficTotal } from "./statistics.ts";
+import type { SyncTimes } from "./sync-times.ts";
 
 const connectorLog = getLog("peat_mesh::peer_connector");
 const log = getLog("peat_mesh::storage::automerge_sync");
@@ -37,8 +38,8 @@ export interface CoordinatorOptions {
   readonly version: string;
   /** In [0, 1). */
   readonly random: () => number;
-  /** Seconds from sending changes to the acknowledgement of their commit are counted there. */
-  readonly latencies?: Distribution | undefined;
+  /** How long changes take to the peers is counted there. */
+  readonly times?: SyncTimes | undefined;
   /** Something that can't happen has: the process has to end. */
   readonly onBug: (error: unknown) => void;
   /** Bits that this node's hello has beside the coordinator's own. */
@@ -93,7 +94,7 @@ export class Coordinator {
       name: nodeName,
       version,
       start: store.start,
-      features: FEATURE_PACKED | (options.features ?? 0),
+      features: FEATURE_PACKED | FEATURE_REPORTS | (options.features ?? 0),
     };
     this.#catchUp = new CatchUp(clock);
     this.#claims = new Claims(clock);
@@ -224,10 +225,7 @@ export class Coordinator {
   }
 
   async #greet(link: Link): Promise<void> {
-    if (!this.orders.permits(link.remoteId)) {
-      link.close(CLOSE.unwanted.code, CLOSE.unwanted.reason);
-      return;
-    }
+    if (this.orders.turnsAway(link)) return;
     if (link.alpn === ALPN_GUEST) return await this.#guests.arrived(link);
     const { formation, clock, store, arrivedBeside } = this.#options;
     if (link.alpn !== ALPN_NATIVE) return await arrivedBeside?.(link);
@@ -288,12 +286,12 @@ export class Coordinator {
 
   #begin(member: Member, replaced?: Session): void {
     if (replaced !== undefined) this.#traffic.add(replaced.statistics);
-    const { store, clock, onBug, latencies } = this.#options;
+    const { store, clock, onBug, times } = this.#options;
     this.#admitted += 1;
     const shared = { catchUp: this.#catchUp, claims: this.#claims, relays: this.#relays };
     const onDoubt = (silent: Session) => this.#dialBeside(silent);
     const isSame = replaced?.member.hello.start === member.hello.start;
-    const context = { store, clock, latencies, ...shared, onDoubt, onBug };
+    const context = { store, clock, times, ...shared, onDoubt, onBug };
     const session = new Session(member, context, isSame ? replaced?.legacy : undefined);
     this.#sessions.set(session.name, session);
     this.#relays.add(session.carrier);

@@ -1,11 +1,13 @@
 // What comes from one peer, frame by frame, no faster than it is taken in.
 import type { Clock } from "../base/clock.ts";
+import { Fault } from "../base/faults.ts";
 import type { ByteStream } from "../net/link.ts";
 import { FrameDecoder } from "../wire/frame.ts";
 import { decodeNative, NATIVE_PAYLOAD_BYTES_MAX, type NativeMessage } from "../wire/native.ts";
 import type { SessionStatistics } from "./statistics.ts";
 
 const READ_BYTES_MAX = 64 * 1024;
+const BREACHES: readonly string[] = ["wire_invalid", "invalid_argument"];
 
 export interface FrameReaderContext {
   readonly stream: ByteStream;
@@ -40,4 +42,9 @@ export async function readFrames(context: FrameReaderContext): Promise<void> {
     if (decoder.isInside) context.advanced();
     await context.room();
   }
+}
+
+/** Whether a peer has sent what it must not. */
+export function isBreach(error: unknown): error is Fault {
+  return error instanceof Fault && BREACHES.includes(error.code);
 }

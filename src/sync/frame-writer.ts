@@ -1,11 +1,12 @@
 // What goes to one peer, frame by frame: answers first, then states as far as the window allows.
 import { type Clock, sleep } from "../base/clock.ts";
-import type { Distribution } from "../base/distribution.ts";
+import { guarded } from "../base/faults.ts";
 import type { ByteStream } from "../net/link.ts";
 import type { DocumentKey } from "../store/document-key.ts";
 import { encodeNative, encodeNativePacked, type NativeMessage } from "../wire/native.ts";
 import type { Outbox, OutboxItem } from "./outbox.ts";
 import type { SessionStatistics } from "./statistics.ts";
+import type { PeerTimes } from "./sync-times.ts";
 import { Window } from "./window.ts";
 
 /** Answers that wait to be written; beyond this the peer reads too slowly to be worth keeping. */
@@ -28,9 +29,11 @@ export interface FrameWriterContext {
   readonly signal: AbortSignal;
   /** Whether the peer takes packed frames. */
   readonly isPacked: boolean;
-  readonly latencies: Distribution | undefined;
+  readonly times: PeerTimes | undefined;
   /** The peer takes nothing any more. */
   readonly stalled: () => void;
+  /** Hears of what can't be any peer's doing. */
+  readonly onBug: (error: unknown) => void;
 }
 
 export class FrameWriter {
@@ -44,7 +47,7 @@ export class FrameWriter {
 
   constructor(context: FrameWriterContext) {
     this.#context = context;
-    this.window = new Window(context.clock, context.latencies);
+    this.window = new Window(context.clock, context.times);
   }
 
   /** Sends an answer before any states that wait. */
@@ -93,6 +96,10 @@ export class FrameWriter {
   }
 
   #nextBytes(): Uint8Array | undefined {
+    return guarded(this.#context.onBug, () => this.#choose());
+  }
+
+  #choose(): Uint8Array | undefined {
     const { outbox } = this.#context;
     this.#isTurnOfStates = !this.#isTurnOfStates && this.#control.length > 0;
     if (!this.#isTurnOfStates && this.#control.length > 0) return this.#takeControl();
@@ -154,8 +161,12 @@ function statesOf(serial: number, item: Extract<OutboxItem, { kind: "states" }>)
   return { type: "states", serial, more, isEntrusted, entries };
 }
 
+/** Of what is whole with this frame; a large state that is not goes on waiting as a whole. */
 function keysOf(item: OutboxItem): DocumentKey[] {
-  if (item.kind === "chunk") return [item.part.key];
+  if (item.kind === "chunk") {
+    const { key, offset, bytes, total } = item.part;
+    return offset + bytes.length >= total ? [key] : [];
+  }
   return item.entries.map(({ key }) => key as DocumentKey);
 }
 

@@ -44,6 +44,10 @@ export class HeldChanges {
     if (this.#held.get(key)?.hash === hash) this.#held.delete(key);
   }
 
+  waits(key: DocumentKey): boolean {
+    return this.#held.has(key);
+  }
+
   /** Keys of what waits for that peer's link. */
   carriedBy(peer: RelayPeer): DocumentKey[] {
     return [...this.#held].flatMap(([key, { by }]) => (by === peer ? [key] : []));

@@ -2,36 +2,21 @@
 // them; and what is held back because the peer probably hears it from its author.
 import { assert } from "../base/assert.ts";
 import type { Clock } from "../base/clock.ts";
-import { getLog } from "../base/log.ts";
 import { PRIORITY_CLASSES, priorityOf } from "../store/collection-policies.ts";
 import { type DocumentKey, splitKey } from "../store/document-key.ts";
+import { joinDeltas } from "../store/state.ts";
 import type { Committed, Store } from "../store/store.ts";
-import { bucketsBelow, DEPTH, type Prefix } from "../store/sums.ts";
-import { STATE_BYTES_MAX, STATES_BYTES_TARGET, type StateEntry } from "../wire/native.ts";
+import { bucketOf, bucketsBelow, DEPTH, type Prefix } from "../store/sums.ts";
+import { STATES_BYTES_TARGET, type StateEntry } from "../wire/native.ts";
 import { HeldChanges } from "./held-changes.ts";
+import { bytesOf, type ChunkPart, followedBy, LargeStates, type Wanted } from "./large-states.ts";
 import type { Carriage, DueChange, RelayPeer } from "./relays.ts";
 
-const log = getLog("peat_mesh::storage::automerge_sync");
-
 /** A change that waits. */
-interface Waiting {
+interface Waiting extends Omit<Wanted, "key"> {
   readonly order: number;
-  readonly hash: string;
-  /** What the peer needs if it has all that was committed before; undefined: the whole state, read when sent. */
-  readonly delta: Uint8Array | undefined;
-  /** Heads that the peer has told us, if it has the history. */
-  readonly heads: readonly string[] | undefined;
   /** The peer has asked for it. */
   readonly isAsked: boolean;
-}
-
-/** Part of a state that is too large for one frame. */
-export interface ChunkPart {
-  readonly key: DocumentKey;
-  readonly hash: string;
-  readonly total: number;
-  readonly offset: number;
-  readonly bytes: Uint8Array;
 }
 
 export type OutboxItem =
@@ -44,27 +29,21 @@ export type OutboxItem =
     }
   | { readonly kind: "chunk"; readonly part: ChunkPart };
 
-/** A large state on its way; only the first few have their bytes in memory. */
-interface Large {
-  readonly key: DocumentKey;
-  readonly heads: readonly string[] | undefined;
-  sending: { readonly hash: string; readonly bytes: Uint8Array; offset: number } | undefined;
-}
-
-const NOTHING_KNOWN = { delta: undefined, heads: undefined, isAsked: false } as const;
+const NOTHING_KNOWN = {
+  deltas: undefined,
+  isWhole: false,
+  heads: [],
+  isAsked: false,
+} as const;
 
 /** Bytes of changes that are kept for a slow peer; beyond it only their keys are. */
 const DELTA_BYTES_MAX = 4 * 1024 * 1024;
 /** Waiting documents beyond this are forgotten: comparing sums finds them again. */
-const WAITING_MAX = 50_000;
-/** Large states that share a link at one time. */
-const LARGE_ACTIVE_MAX = 2;
-/** A catch-up that has found so many waits for them: its list of what is large stays short. */
-const LARGE_FOUND_MAX = 8;
+export const QUEUE_MAX = 50_000;
 /** Every fourth frame begins with the oldest, whatever its class: nothing waits for ever. */
 const OLDEST_EVERY = 4;
 const ENTRIES_PER_FRAME = 4096;
-const STUCK_MAX = 1000;
+
 export class Outbox {
   readonly #store: Store;
   readonly #classes = Array.from(
@@ -73,8 +52,7 @@ export class Outbox {
   );
   readonly #carriage: (key: DocumentKey, hash: string) => Carriage;
   readonly #held: HeldChanges;
-  readonly #large: Large[] = [];
-  readonly #stuck = new Map<DocumentKey, string>();
+  readonly #large: LargeStates;
   #bulkKeys: DocumentKey[] = [];
   /** Leaves of the reconciliation tree whose documents the peer lacks altogether. */
   #bulkBuckets: { next: number; last: number }[] = [];
@@ -92,12 +70,18 @@ export class Outbox {
   ) {
     this.#store = store;
     this.#held = new HeldChanges(clock);
+    this.#large = new LargeStates(store);
     this.#carriage = carriage;
   }
 
   /** Documents that wait to be sent, as far as they are known one by one. */
   get depth(): number {
-    return this.#live + this.#bulkKeys.length + this.#large.length;
+    return this.#live + this.#bulkKeys.length + this.#large.size;
+  }
+
+  /** Bytes of changes that wait; of what is not kept here the state is read when it is sent. */
+  get keptBytes(): number {
+    return this.#deltaBytes + this.#large.deltaBytes;
   }
 
   get isEmpty(): boolean {
@@ -106,7 +90,7 @@ export class Outbox {
 
   /** Documents that can't be sent, with the reason. */
   get stuck(): ReadonlyMap<DocumentKey, string> {
-    return this.#stuck;
+    return this.#large.stuck;
   }
 
   /** True once after documents were forgotten for want of room: sums have to be compared. */
@@ -121,33 +105,35 @@ export class Outbox {
   }
 
   /** A change that the peer is not known to have. */
-  push({ key, hash, delta }: Committed): void {
+  push({ key, hash, delta, isWhole }: Committed): void {
     this.#held.delete(key);
-    this.#stuck.delete(key);
-    const before = this.#waiting(key);
-    if (before === undefined) {
-      this.#put(key, {
-        order: this.#nextOrder(),
-        hash,
-        delta: this.#afford(delta),
-        heads: undefined,
-        isAsked: false,
-      });
-      return;
-    }
-    // A second change of a waiting document: its state is read when it is sent, once for both.
-    this.#put(key, { ...before, hash, delta: undefined });
+    this.#large.changed(key);
+    const before = this.#waiting(key) ?? {
+      ...NOTHING_KNOWN,
+      order: this.#nextOrder(),
+      deltas: [],
+    };
+    // A second change of a waiting document goes with the first, or replaces it.
+    const deltas = before.deltas && this.#afford(isWhole ? [] : before.deltas, delta);
+    this.#put(key, { ...before, hash, deltas, isWhole: isWhole || before.isWhole });
   }
 
   /** The state of a document for a peer that lacks it, or has only `heads` of its history. */
-  pushState(key: DocumentKey, heads?: readonly string[]): void {
-    const order = this.#waiting(key)?.order ?? this.#nextOrder();
-    this.#put(key, { order, hash: "", delta: undefined, heads, isAsked: true });
+  pushState(key: DocumentKey, heads: readonly string[] = []): void {
+    const before = this.#waiting(key);
+    // Of what is on its way as a whole, the changes that wait are all that is left to send.
+    const isLeft = before?.deltas !== undefined && before.hash === this.#store.hashOf(key);
+    if (before !== undefined && heads.length === 0 && isLeft && this.#large.isComing(key)) {
+      this.#put(key, { ...before, isAsked: true });
+      return;
+    }
+    const order = before?.order ?? this.#nextOrder();
+    this.#put(key, { ...NOTHING_KNOWN, order, hash: "", heads, isAsked: true });
   }
 
   /** Catch-up: documents of which the peer has nothing. They go when nothing else does. */
   pushBulk(keys: readonly DocumentKey[]): void {
-    if (this.#bulkKeys.length + keys.length > WAITING_MAX) this.#isForgetful = true;
+    if (this.#bulkKeys.length + keys.length > QUEUE_MAX) this.#isForgetful = true;
     else this.#bulkKeys.push(...keys);
   }
 
@@ -159,7 +145,7 @@ export class Outbox {
 
   pushBulkBelow(prefix: Prefix): void {
     const { first, last } = bucketsBelow(prefix);
-    if (this.#bulkBuckets.length < WAITING_MAX) this.#bulkBuckets.push({ next: first, last });
+    if (this.#bulkBuckets.length < QUEUE_MAX) this.#bulkBuckets.push({ next: first, last });
   }
 
   /** A change that the peer probably gets from its author: told only if it still matters a second later. */
@@ -167,7 +153,7 @@ export class Outbox {
     const { key, hash } = change;
     // An earlier change of it waits already: one state serves both.
     if (this.#waiting(key) !== undefined) this.push(change);
-    else if (this.#held.size >= WAITING_MAX) this.#isForgetful = true;
+    else if (this.#held.size >= QUEUE_MAX) this.#isForgetful = true;
     else this.#held.hold(key, hash);
   }
 
@@ -184,7 +170,7 @@ export class Outbox {
 
   /** The link is another one: what was not acknowledged is sent anew, and so is what was sent in part. */
   resume(unacknowledged: readonly DocumentKey[]): void {
-    for (const large of this.#large) large.sending = undefined;
+    this.#large.resume();
     for (const key of unacknowledged) {
       const order = this.#waiting(key)?.order ?? this.#nextOrder();
       this.#put(key, { order, hash: "", ...NOTHING_KNOWN });
@@ -195,10 +181,28 @@ export class Outbox {
   has(key: DocumentKey, hash: string): void {
     this.#held.has(key, hash);
     if (this.#waiting(key)?.hash === hash) this.#drop(key);
+    this.#large.has(key, hash);
+  }
+
+  /** The peer has acknowledged what was sent of these documents. */
+  arrived(keys: readonly DocumentKey[]): void {
+    this.#large.arrived(keys);
   }
 
   forgetHeld(): void {
     this.#held.clear();
+  }
+
+  /** Whether the document waits here, and for what: its turn, or another link that probably brings it. */
+  waits(key: DocumentKey): "queued" | "held" | undefined {
+    const bucket = bucketOf(key);
+    const isQueued =
+      this.#waiting(key) !== undefined ||
+      this.#large.waits(key) ||
+      this.#bulkKeys.includes(key) ||
+      this.#bulkBuckets.some(({ next, last }) => bucket >= next && bucket <= last);
+    if (isQueued) return "queued";
+    return this.#held.waits(key) ? "held" : undefined;
   }
 
   get hasHeld(): boolean {
@@ -214,7 +218,7 @@ export class Outbox {
   take(bytesMax = STATES_BYTES_TARGET): OutboxItem | undefined {
     this.#turn += 1;
     // Large states share the link with everything else, frame by frame.
-    const chunk = this.#turn % 2 === 0 ? this.#takeChunk(bytesMax) : undefined;
+    const chunk = this.#turn % 2 === 0 ? this.#takePart(bytesMax) : undefined;
     if (chunk !== undefined) return { kind: "chunk", part: chunk };
     const entries: StateEntry[] = [];
     this.#isEntrusting = false;
@@ -228,62 +232,13 @@ export class Outbox {
     if (entries.length > 0) {
       return { kind: "states", more: !this.isEmpty, isEntrusted: this.#isEntrusting, entries };
     }
-    const part = this.#takeChunk(bytesMax);
+    const part = this.#takePart(bytesMax);
     return part === undefined ? undefined : { kind: "chunk", part };
   }
 
-  #takeChunk(bytesMax: number): ChunkPart | undefined {
-    while (this.#large.length > 0) {
-      const active = this.#activeLarge();
-      // Every other turn may be the only one that large states have.
-      const large = active[(this.#turn >> 1) % active.length];
-      assert(large !== undefined, "the first of the list is always active");
-      large.sending ??= this.#load(large);
-      const { sending, key } = large;
-      if (sending === undefined) {
-        this.#large.splice(this.#large.indexOf(large), 1);
-        continue;
-      }
-      const { hash, bytes, offset } = sending;
-      const part = bytes.subarray(offset, offset + bytesMax);
-      sending.offset += part.length;
-      if (sending.offset >= bytes.length) this.#large.splice(this.#large.indexOf(large), 1);
-      return { key, hash, total: bytes.length, offset, bytes: part };
-    }
-    return undefined;
-  }
-
-  /** The first few; a newer version of one that is on its way waits until that has arrived whole. */
-  #activeLarge(): Large[] {
-    const active: Large[] = [];
-    for (const large of this.#large) {
-      if (active.some(({ key }) => key === large.key)) continue;
-      active.push(large);
-      if (active.length === LARGE_ACTIVE_MAX) break;
-    }
-    return active;
-  }
-
-  #load({ key, heads }: Large): Large["sending"] {
-    const state = this.#store.stateFor(key, heads);
-    if (state === undefined) return undefined;
-    if (state.bytes.length <= STATE_BYTES_MAX) return { ...state, offset: 0 };
-    // Local writes stay below the limit; what two partitions made larger together no peer would take.
-    this.#refuse(key, state.bytes.length);
-    return undefined;
-  }
-
-  #refuse(key: DocumentKey, bytes: number): void {
-    if (this.#stuck.has(key) || this.#stuck.size >= STUCK_MAX) return;
-    const reason = `state of ${bytes} bytes exceeds the ${STATE_BYTES_MAX} that can be sent; delete the document and write it anew`;
-    this.#stuck.set(key, reason);
-    log.warn("Document can't be sent to peers", { doc_key: key, cause: reason });
-  }
-
-  /** Not yet begun, so that the newest version goes when its turn comes. */
-  #putLarge(key: DocumentKey, heads: readonly string[] | undefined): void {
-    const waits = this.#large.some((large) => large.key === key && large.sending === undefined);
-    if (!waits) this.#large.push({ key, heads, sending: undefined });
+  /** Every other turn may be the only one that large states have. */
+  #takePart(bytesMax: number): ChunkPart | undefined {
+    return this.#large.take(this.#turn >>> 1, bytesMax);
   }
 
   /** The next state that fits a frame; larger ones are set to go in parts, gone ones are passed over. */
@@ -291,19 +246,40 @@ export class Outbox {
     while (true) {
       const next = this.#takeLive() ?? this.#takeBulk();
       if (next === undefined) return undefined;
-      const { key, hash, delta, heads, isAsked } = next;
-      const state = delta === undefined ? this.#store.stateFor(key, heads) : { hash, bytes: delta };
+      const { key, deltas, heads, isAsked } = next;
+      // Who has some of it, and says so, has missed what came between.
+      if (deltas === undefined && heads.length === 0 && this.#large.brings(key)) continue;
+      if (this.#large.holdsUp(next)) {
+        this.#large.add(next);
+        continue;
+      }
+      const state = this.#read(next, bytesMax);
       if (state === undefined) continue;
       // Chunks don't say that others wait for what they bring: a large one goes by every link.
-      if (state.bytes.length > bytesMax) this.#putLarge(key, heads);
-      else if (isAsked || !this.#isHeldBack(key, state.hash)) return { key, ...state };
+      if (state.bytes.length > bytesMax) {
+        this.#large.add(state.isWhole ? { ...next, deltas: undefined } : next);
+      } else if (isAsked || !this.#isHeldBack(key, state.hash)) {
+        this.#large.followed(key, state.hash);
+        return { key, hash: state.hash, bytes: state.bytes };
+      }
     }
+  }
+
+  /** The changes that wait, or the state where that is no longer than they are. */
+  #read({ key, hash, deltas, heads }: Wanted, bytesMax: number) {
+    const changes = deltas === undefined ? undefined : joinDeltas(deltas);
+    const isSmall = deltas?.length === 1 && (changes?.length ?? 0) <= bytesMax;
+    if (changes !== undefined && isSmall) return { hash, bytes: changes, isWhole: false };
+    const state = this.#store.stateFor(key, heads);
+    if (state === undefined) return undefined;
+    const isWhole = changes === undefined || state.bytes.length <= changes.length;
+    return isWhole ? { ...state, isWhole } : { hash, bytes: changes, isWhole };
   }
 
   #isHeldBack(key: DocumentKey, hash: string): boolean {
     const carriage = this.#carriage(key, hash);
     if (carriage.kind === "entrusted") this.#isEntrusting = true;
-    if (carriage.kind !== "held" || this.#held.size >= WAITING_MAX) return false;
+    if (carriage.kind !== "held" || this.#held.size >= QUEUE_MAX) return false;
     this.#held.hold(key, hash, carriage.by);
     return true;
   }
@@ -323,11 +299,11 @@ export class Outbox {
   }
 
   #takeBulk(): (Omit<Waiting, "order"> & { key: DocumentKey }) | undefined {
-    while (this.#hasBulk() && this.#large.length < LARGE_FOUND_MAX) {
+    while (this.#hasBulk() && !this.#large.isFull) {
       if (this.#bulkKeys.length === 0) this.#expandBucket();
       const key = this.#bulkKeys.pop();
       if (key === undefined) continue;
-      return { key, hash: "", delta: undefined, heads: undefined, isAsked: false };
+      return { key, hash: "", ...NOTHING_KNOWN };
     }
     return undefined;
   }
@@ -358,22 +334,23 @@ export class Outbox {
   #put(key: DocumentKey, waiting: Waiting): void {
     const map = this.#classOf(key);
     const before = map.get(key);
-    if (before === undefined && this.#live >= WAITING_MAX) {
+    if (before === undefined && this.#live >= QUEUE_MAX) {
       this.#isForgetful = true;
       return;
     }
-    this.#deltaBytes += (waiting.delta?.length ?? 0) - (before?.delta?.length ?? 0);
+    this.#deltaBytes += bytesOf(waiting) - bytesOf(before);
     map.set(key, waiting);
   }
 
   #drop(key: DocumentKey): void {
     const map = this.#classOf(key);
-    this.#deltaBytes -= map.get(key)?.delta?.length ?? 0;
+    this.#deltaBytes -= bytesOf(map.get(key));
     map.delete(key);
   }
 
-  #afford(delta: Uint8Array): Uint8Array | undefined {
-    return this.#deltaBytes + delta.length <= DELTA_BYTES_MAX ? delta : undefined;
+  /** Undefined where they are too much to be kept. */
+  #afford(deltas: readonly Uint8Array[], next: Uint8Array): readonly Uint8Array[] | undefined {
+    return this.keptBytes + next.length <= DELTA_BYTES_MAX ? followedBy(deltas, [next]) : undefined;
   }
 
   #nextOrder(): number {

@@ -59,6 +59,14 @@ export class PeerOrders {
     return this.#isSyncing && !this.#away.has(id);
   }
 
+  /** Closes a link that may not be, with the reason; true if it did. */
+  turnsAway(link: Pick<Link, "remoteId" | "close">): boolean {
+    if (this.permits(link.remoteId)) return false;
+    const { code, reason } = this.#isSyncing ? CLOSE.unwanted : CLOSE.stopped;
+    link.close(code, reason);
+    return true;
+  }
+
   /** The network, for a dialler: it is not asked for what is not permitted. */
   gate(network: Network): Pick<Network, "id" | "hasRelay" | "boundAddresses" | "dial"> {
     return {
@@ -72,7 +80,7 @@ export class PeerOrders {
       dial: async (target, alpn) => {
         if (this.permits(target.id)) return await network.dial(target, alpn);
         const reason = this.#isSyncing ? "it has been disconnected by order" : "sync is stopped";
-        throw new DialError(reason, false);
+        throw new DialError(reason, "held");
       },
     };
   }
@@ -82,7 +90,7 @@ export class PeerOrders {
     if (!this.#isSyncing) return;
     this.#isSyncing = false;
     log.info("Sync stopped; peers are disconnected until it is started");
-    for (const peer of this.#options.connected()) peer.close(CLOSE.unwanted);
+    for (const peer of this.#options.connected()) peer.close(CLOSE.stopped);
   }
 
   startSync(): void {

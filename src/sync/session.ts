@@ -1,5 +1,5 @@
 // One peer of the native dialect: reads frames, joins what comes, sends what the peer lacks.
-import { Fault } from "../base/faults.ts";
+import { guarded } from "../base/faults.ts";
 import { getLog } from "../base/log.ts";
 import type { NodeName } from "../identity/peer.ts";
 import type { Link, LinkEnd } from "../net/link.ts";
@@ -13,14 +13,15 @@ import { Agreement } from "./agreement.ts";
 import { Assemblies } from "./assembly.ts";
 import { Carrier, type CarrierContext } from "./carrier.ts";
 import { Comparison } from "./comparison.ts";
-import { readFrames } from "./frame-reader.ts";
+import { isBreach, readFrames } from "./frame-reader.ts";
 import { FrameWriter } from "./frame-writer.ts";
+import { Inquiries, type Waits } from "./inquiries.ts";
 import { Intake } from "./intake.ts";
 import { Liveness } from "./liveness.ts";
 import { Nap } from "./nap.ts";
 import { Outbox } from "./outbox.ts";
 import { Probes } from "./probe.ts";
-import { type Claim, compareMessages, rootSums } from "./reconcile.ts";
+import { compareMessages, rootSums } from "./reconcile.ts";
 import { RuleDifferences, rulesOf } from "./rule-differences.ts";
 import type { SessionContext } from "./session-context.ts";
 import { newStatistics, type SessionStatistics } from "./statistics.ts";
@@ -28,15 +29,13 @@ import { type Legacy, Succession } from "./succession.ts";
 
 const log = getLog("peat_mesh::storage::automerge_sync");
 
-const PEER_FAULTS: readonly string[] = ["wire_invalid", "invalid_argument"];
 const STREAM_END_MS = 1_000;
-/** How long more is waited for, after a peer has said that more follows. */
-const RECEIVING_MS = 5_000;
 
 export class Session {
   readonly member: Member;
   readonly name: NodeName;
   readonly statistics: SessionStatistics;
+  readonly inquiries: Inquiries;
   /** Its link, beside those of the other sessions. */
   readonly carrier: Carrier;
   /** Resolves when the link is down and nothing of the session goes on. */
@@ -48,7 +47,6 @@ export class Session {
   readonly #probes: Probes;
   readonly #abort = new AbortController();
   readonly #intake: Intake;
-  #isCatchingUp = false;
   readonly #agreement: Agreement;
   readonly #acquaintance: Acquaintance;
   readonly #comparison: Comparison;
@@ -60,31 +58,33 @@ export class Session {
 
   constructor(member: Member, context: SessionContext, legacy?: Legacy) {
     this.member = member;
-    this.name = member.name;
+    const { name, hello } = member;
+    const { store, clock, catchUp } = context;
+    this.name = name;
     this.#context = context;
     this.#succession = new Succession(legacy);
     this.carrier = legacy?.carrier ?? new Carrier(this.#road);
     legacy?.carrier.moveTo(this.#road);
-    this.#outbox =
-      legacy?.outbox ?? new Outbox(context.store, context.clock, this.carrier.carriage);
+    this.#outbox = legacy?.outbox ?? new Outbox(store, clock, this.carrier.carriage);
     this.#outbox.resume(legacy?.unacknowledged ?? []);
-    this.#acquaintance = new Acquaintance(context.store, this.name);
-    this.#rules = new RuleDifferences(context.store, {
+    this.#acquaintance = new Acquaintance(store, this.name);
+    this.#rules = new RuleDifferences(store, {
       peerName: this.name,
-      areEqual: member.hello.policies === context.store.policies.fingerprint,
+      areEqual: hello.policies === store.policies.fingerprint,
     });
-    this.#probes = new Probes(context.clock);
+    this.#probes = new Probes(clock, this.#send);
+    this.inquiries = new Inquiries({ ...context, session: this, send: this.#send, hello });
     this.#liveness = new Liveness({
-      clock: context.clock,
+      clock,
       link: member.link,
       doubt: () => context.onDoubt(this),
-      ask: () => this.#probes.after(this.#ping, () => undefined),
+      ask: () => this.#probes.after(() => undefined),
       giveUp: () => this.#stalled(),
     });
-    this.#nap = new Nap(context.clock, this.#abort.signal);
+    this.#nap = new Nap(clock, this.#abort.signal);
     this.#intake = new Intake({
-      store: context.store,
-      clock: context.clock,
+      store,
+      clock,
       origin: this.name,
       signal: this.#abort.signal,
       suspectUntil: () => this.#acquaintance.suspectUntil,
@@ -94,20 +94,19 @@ export class Session {
         this.#guard(() => this.#comparison.merged(incoming, outcome));
       },
     });
-    this.statistics = newStatistics(context.clock.now());
+    this.statistics = newStatistics(clock.now());
     this.#writer = new FrameWriter({
+      ...context,
       stream: member.stream,
-      isPacked: (member.hello.features & FEATURE_PACKED) !== 0,
+      isPacked: (hello.features & FEATURE_PACKED) !== 0,
       outbox: this.#outbox,
-      clock: context.clock,
       statistics: this.statistics,
       signal: this.#abort.signal,
       stalled: () => this.#stalled(),
-      latencies: context.latencies,
+      times: context.times?.of(this.name),
     });
-    const { store, clock, catchUp } = context;
     const isDialer = member.link.direction === "outgoing";
-    const afterAnswers = (then: () => void) => this.#probes.after(this.#ping, then);
+    const afterAnswers = (then: () => void) => this.#probes.after(then);
     const about = { store, clock, catchUp, isDialer, road: this.carrier, afterAnswers };
     this.#agreement = new Agreement(about);
     this.#comparison = new Comparison({
@@ -115,7 +114,10 @@ export class Session {
       clock,
       outbox: this.#outbox,
       agreement: this.#agreement,
-      claim: this.#claim,
+      // What another peer is about to send anyway is not asked for here; sums find what that one lacks too.
+      claim: (key, isKnown) =>
+        (isKnown || !catchUp.isFromOther(this.#agreement)) &&
+        context.claims.claim(this, key, this.link.path().rttMs),
       isBusy: () => this.carrier.isBusy,
       reply: (messages) => this.#reply(messages),
       agreed: () => {
@@ -148,6 +150,11 @@ export class Session {
 
   get queueDepth(): number {
     return this.#outbox.depth;
+  }
+
+  /** Whether a document is on its way to the peer. */
+  waits(key: DocumentKey): Waits | undefined {
+    return this.#writer.window.unacknowledged.includes(key) ? "sent" : this.#outbox.waits(key);
   }
 
   get lagMs(): number {
@@ -188,7 +195,7 @@ export class Session {
 
   /** The peer sends much, and has said that more follows. */
   get isCatchingUp(): boolean {
-    return this.#isCatchingUp && this.#agreement.quietMs < RECEIVING_MS;
+    return this.#agreement.isReceiving;
   }
 
   /** Compares sums, at once unless another peer is being caught up with. */
@@ -205,12 +212,12 @@ export class Session {
     if (this.link.direction === "outgoing") this.reconcile();
   }
 
-  readonly #ping = (nonce: number): void => this.#writer.send({ type: "ping", nonce });
+  readonly #send = (message: NativeMessage): void => this.#writer.send(message);
 
   /** Whether the peer answers on this link, in the time that this or `other` takes for a few round trips. */
   probe(other?: Link): Promise<boolean> {
     const paths = [this.link, other ?? this.link].map((link) => link.path());
-    return this.#probes.ask(this.#ping, paths, this.#abort.signal);
+    return this.#probes.ask(paths, this.#abort.signal);
   }
 
   /** Resolves once the peer has acknowledged all that it is to have, or after `withinMs`. */
@@ -267,7 +274,7 @@ export class Session {
   /** The one place where what a peer did ends its link; a link that died has its own words. */
   #failed(error: unknown): void {
     if (this.#abort.signal.aborted) return;
-    if (error instanceof Fault && PEER_FAULTS.includes(error.code)) {
+    if (isBreach(error)) {
       const { message: cause } = error;
       log.warn("Peer broke the protocol; closing its connection", { peer: this.name, cause });
       this.close(CLOSE.protocol);
@@ -278,12 +285,7 @@ export class Session {
 
   /** What it throws besides Faults is our own mistake: no peer should be able to break it. */
   #guard(run: () => void): void {
-    try {
-      run();
-    } catch (error) {
-      if (!(error instanceof Fault)) this.#context.onBug(error);
-      throw error;
-    }
+    guarded(this.#context.onBug, run);
   }
 
   /** The stream is over; the link mostly is too, and says why in a moment. */
@@ -294,9 +296,7 @@ export class Session {
   #receive(message: NativeMessage): void {
     switch (message.type) {
       case "states":
-        this.#isCatchingUp = message.more;
-        if (message.more && message.entries.length > 0) this.#agreement.advanced();
-        else this.#agreement.received();
+        this.#agreement.statesCame(message.entries.length, message.more);
         this.#takeIn(message.entries, message.serial, message.isEntrusted);
         return;
       case "chunk": {
@@ -305,7 +305,7 @@ export class Session {
         return;
       }
       case "ack":
-        this.#writer.window.acknowledged(message.serial);
+        this.#outbox.arrived(this.#writer.window.acknowledged(message.serial));
         this.#agreement.progressed();
         this.#writer.wake();
         return;
@@ -320,10 +320,12 @@ export class Session {
         this.#context.relays.parted(this.carrier);
         return;
       case "ping":
-        this.#writer.send({ type: "pong", nonce: message.nonce });
-        return;
       case "pong":
-        this.#probes.answered(message.nonce);
+        this.#probes.receive(message);
+        return;
+      case "inquiry":
+      case "report":
+        this.inquiries.receive(message);
         return;
       case "memory":
         this.#acquaintance.introduced(message);
@@ -347,13 +349,6 @@ export class Session {
     const [outbox, agreement, { window }] = [this.#outbox, this.#agreement, this.#writer];
     return { outbox, carrier: this.carrier, agreement, unacknowledged: window.unacknowledged };
   }
-
-  readonly #claim: Claim = (key, isKnown) => {
-    const { catchUp, claims } = this.#context;
-    // What another peer is about to send anyway is not asked for here; sums find what that one lacks too.
-    if (!isKnown && catchUp.isFromOther(this.#agreement)) return false;
-    return claims.claim(this, key, this.link.path().rttMs);
-  };
 
   #takeIn(
     entries: readonly { key: string; hash: string; bytes: Uint8Array }[],

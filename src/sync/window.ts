@@ -1,9 +1,9 @@
 // How many bytes may be on their way to one peer, unacknowledged: as many as its link carries without a queue. What
 // is urgent waits behind no more than them, on a link of a few kilobytes a second too.
 import type { Clock } from "../base/clock.ts";
-import type { Distribution } from "../base/distribution.ts";
 import type { DocumentKey } from "../store/document-key.ts";
 import { STATES_BYTES_TARGET } from "../wire/native.ts";
+import type { PeerTimes } from "./sync-times.ts";
 
 const BYTES_MIN = 8 * 1024;
 const BYTES_START = 16 * 1024;
@@ -27,7 +27,7 @@ interface Sent {
 
 export class Window {
   readonly #clock: Clock;
-  readonly #latencies: Distribution | undefined;
+  readonly #times: PeerTimes | undefined;
   readonly #sent: Sent[] = [];
   #size = BYTES_START;
   #inFlight = 0;
@@ -38,10 +38,10 @@ export class Window {
   readonly #recentMs: number[] = [];
   #quickest = { lagMs: Number.POSITIVE_INFINITY, at: 0 };
 
-  /** `latencies`: seconds from sending to acknowledgement are counted there. */
-  constructor(clock: Clock, latencies?: Distribution) {
+  /** `times` hears of every acknowledgement. */
+  constructor(clock: Clock, times?: PeerTimes) {
     this.#clock = clock;
-    this.#latencies = latencies;
+    this.#times = times;
   }
 
   get hasRoom(): boolean {
@@ -83,7 +83,7 @@ export class Window {
     return this.#serial;
   }
 
-  /** Documents that are on their way, or parts of them. */
+  /** Documents that are on their way. */
   get unacknowledged(): DocumentKey[] {
     return this.#sent.flatMap(({ keys }) => keys);
   }
@@ -100,15 +100,22 @@ export class Window {
     this.#inFlight += bytes;
   }
 
-  /** All up to `serial` is committed; an unknown serial acknowledges nothing. */
-  acknowledged(serial: number): void {
+  /** All up to `serial` is committed; an unknown serial acknowledges nothing. The documents that are now there. */
+  acknowledged(serial: number): DocumentKey[] {
     const index = this.#sent.findIndex((sent) => sent.serial === serial);
-    for (const { bytes, at } of this.#sent.splice(0, index + 1)) {
-      this.#inFlight -= bytes;
+    const settled = this.#sent.splice(0, index + 1);
+    for (const { bytes, at, keys } of settled) {
       this.#lastLagMs = this.#clock.monotonic() - at;
-      this.#latencies?.observe(this.#lastLagMs / 1000);
+      this.#times?.acknowledged(keys, at, this.#lastLagMs);
       this.#adapt(bytes);
+      this.#inFlight -= bytes;
     }
+    return settled.flatMap(({ keys }) => keys);
+  }
+
+  /** The peer has all that this node has. */
+  agreed(): void {
+    this.#times?.agreed();
   }
 
   #adapt(bytes: number): void {
@@ -125,6 +132,10 @@ export class Window {
     if (this.#recentMs.length > RECENT) this.#recentMs.shift();
     const queuedMs = Math.min(...this.#recentMs) - this.#quickest.lagMs;
     if (queuedMs < FAST_MS) this.#size = Math.min(BYTES_MAX, this.#size + bytes);
-    else if (queuedMs > SLOW_MS) this.#size = Math.max(BYTES_MIN, this.#size - bytes);
+    else if (queuedMs > SLOW_MS) {
+      // What a link once carried says nothing of one that has become slow: what queues on it now is too much.
+      const used = Math.min(this.#size, Math.max(this.#inFlight, BYTES_START));
+      this.#size = Math.max(BYTES_MIN, used - bytes);
+    }
   }
 }

@@ -17,12 +17,21 @@
 //   0x2d orphans     u16 n || n x (key || hash[16]): yours that I neither have nor remember as deleted
 //   0x2e rules       u16 n || n x (collection || rules): texts, see store/collection-policies.ts
 //   0x2f resumed     nothing: what I was to send you on the link before this one I send on this one
+//   0x30 inquiry, 0x31 report: see inquiry.ts
 //
 //   key, name = u16 length || UTF-8.  flags bit 0: more of a catch-up follows; bit 1: pass them on at once.
 //   Frames of other types are skipped: later versions may add some.
 import { ByteReader, ByteWriter, fromHex, toHex } from "../base/bytes.ts";
 import { Fault } from "../base/faults.ts";
 import { encodeFrame, type Frame } from "./frame.ts";
+import {
+  type Inquiry,
+  type Report,
+  readInquiry,
+  readReport,
+  writeInquiry,
+  writeReport,
+} from "./inquiry.ts";
 import { pack, unpack } from "./packed.ts";
 
 /** Frames of states are cut at about this size, so that nothing waits long behind one. */
@@ -113,7 +122,9 @@ export type NativeMessage =
   | { readonly type: "memory"; readonly metAt: number; readonly forgottenAt: number }
   | { readonly type: "orphans"; readonly entries: readonly LeafEntry[] }
   | { readonly type: "rules"; readonly entries: readonly RuleEntry[] }
-  | { readonly type: "resumed" };
+  | { readonly type: "resumed" }
+  | Inquiry
+  | Report;
 
 const TYPES = {
   states: 0x21,
@@ -130,6 +141,8 @@ const TYPES = {
   orphans: 0x2d,
   rules: 0x2e,
   resumed: 0x2f,
+  inquiry: 0x30,
+  report: 0x31,
 } as const satisfies Record<NativeMessage["type"], number>;
 
 export function encodeNative(message: NativeMessage): Uint8Array {
@@ -206,6 +219,12 @@ function writePayload(writer: ByteWriter, message: NativeMessage): void {
       for (const { collection, rules } of message.entries) writer.text16(collection).text16(rules);
       return;
     case "resumed":
+      return;
+    case "inquiry":
+      writeInquiry(writer, message);
+      return;
+    case "report":
+      writeReport(writer, message);
   }
 }
 
@@ -328,6 +347,8 @@ const READERS: Record<number, (reader: ByteReader) => NativeMessage> = {
     })),
   }),
   [TYPES.resumed]: () => ({ type: "resumed" }),
+  [TYPES.inquiry]: readInquiry,
+  [TYPES.report]: readReport,
 };
 
 /** Cuts a list into messages that stay well below the frame limit. */

@@ -104,17 +104,17 @@ export function linkContract(name: string, open: OpenNetwork): void {
       const target = { id: pair.b.id, addresses: pair.b.boundAddresses };
       const failure = await failureOf(pair.a.dial(target, "peat-test/9"));
       expect(failure).toBeInstanceOf(DialError);
-      expect(failure).toMatchObject({ noProtocol: true });
+      expect(failure).toMatchObject({ kind: "no protocol" });
     });
 
-    test("an address where another endpoint answers fails, for another reason", async () => {
+    test("an address where another endpoint answers fails, and says that it is somebody else", async () => {
       await using pair = await openPair();
       void soon(pair.accept()).catch(() => undefined);
       const failure = await failureOf(
         pair.a.dial({ id: STRANGER, addresses: pair.b.boundAddresses }, ALPN),
       );
       expect(failure).toBeInstanceOf(DialError);
-      expect(failure).toMatchObject({ noProtocol: false });
+      expect(failure).toMatchObject({ kind: "stranger" });
     });
 
     test("a refused attempt fails", async () => {

@@ -15,30 +15,41 @@ const WAIT_MS = 60_000;
 const SECRET = ["--set", "formationSecret=AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="] as const;
 const GUIDE_CHART = `${projectDir}/deploy/helm/peat-mesh`;
 
-/** As the Prometheus operator has it, but for its long schema. */
-const SERVICE_MONITORS = {
-  apiVersion: "apiextensions.k8s.io/v1",
-  kind: "CustomResourceDefinition",
-  metadata: { name: "servicemonitors.monitoring.coreos.com" },
-  spec: {
-    group: "monitoring.coreos.com",
-    scope: "Namespaced",
-    names: { kind: "ServiceMonitor", plural: "servicemonitors", singular: "servicemonitor" },
-    versions: [
-      {
-        name: "v1",
-        served: true,
-        storage: true,
-        schema: {
-          openAPIV3Schema: {
-            type: "object",
-            properties: { spec: { type: "object", "x-kubernetes-preserve-unknown-fields": true } },
+/** A kind as the Prometheus operator has it, but for its long schema. */
+function monitoringKind(kind: string) {
+  const singular = kind.toLowerCase();
+  const plural = `${singular}s`;
+  return {
+    apiVersion: "apiextensions.k8s.io/v1",
+    kind: "CustomResourceDefinition",
+    metadata: { name: `${plural}.monitoring.coreos.com` },
+    spec: {
+      group: "monitoring.coreos.com",
+      scope: "Namespaced",
+      names: { kind, plural, singular },
+      versions: [
+        {
+          name: "v1",
+          served: true,
+          storage: true,
+          schema: {
+            openAPIV3Schema: {
+              type: "object",
+              properties: {
+                spec: { type: "object", "x-kubernetes-preserve-unknown-fields": true },
+              },
+            },
           },
         },
-      },
-    ],
-  },
-};
+      ],
+    },
+  };
+}
+
+const MONITORING_KINDS = [
+  { kind: "ServiceMonitor", value: "serviceMonitor" },
+  { kind: "PrometheusRule", value: "prometheusRule" },
+] as const;
 
 /** A namespace in which only what passes the restricted level becomes a pod. */
 function restrictedNamespace(name: string): object {
@@ -115,8 +126,8 @@ describe.skipIf(missing !== undefined)(`the chart on an API server (${missing ??
     );
   }
 
-  test("without the kind ServiceMonitor none is made, and that is said", () => {
-    const told = helm.run(
+  const rendered = (value: string) =>
+    helm.run(
       "install",
       "peat-mesh",
       chartDir,
@@ -125,36 +136,24 @@ describe.skipIf(missing !== undefined)(`the chart on an API server (${missing ??
       "--dry-run=server",
       ...SECRET,
       "--set",
-      "serviceMonitor.enabled=true",
+      `${value}.enabled=true`,
     );
-    expect(told).not.toContain("kind: ServiceMonitor");
-    expect(told).toContain("this cluster does not know the kind ServiceMonitor");
-  });
 
-  test("with the kind it is made", async () => {
-    plane.apply(SERVICE_MONITORS);
-    plane.kubectl(
-      "wait",
-      "--for=condition=Established",
-      "crd/servicemonitors.monitoring.coreos.com",
-      "--timeout=60s",
-    );
-    const render = () =>
-      helm.run(
-        "install",
-        "peat-mesh",
-        chartDir,
-        "-n",
-        "mesh",
-        "--dry-run=server",
-        ...SECRET,
-        "--set",
-        "serviceMonitor.enabled=true",
-      );
+  test.each([...MONITORING_KINDS])(
+    "without the kind $kind none is made, and that is said",
+    (row) => {
+      const told = rendered(row.value);
+      expect(told).not.toContain(`kind: ${row.kind}`);
+      expect(told).toContain(`this cluster does not know the kind ${row.kind}`);
+    },
+  );
+
+  test.each([...MONITORING_KINDS])("with the kind $kind it is made", async ({ kind, value }) => {
+    plane.apply(monitoringKind(kind));
     await waitFor(
-      "the kind in the API",
+      `${kind} in the API`,
       WAIT_MS,
-      () => render().includes("kind: ServiceMonitor") || undefined,
+      () => rendered(value).includes(`kind: ${kind}`) || undefined,
       500,
     );
   });

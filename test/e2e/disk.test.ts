@@ -4,8 +4,7 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { cpSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { BrokerApi, Document } from "../../scripts/support/broker-api.ts";
-import { findAddon, hostTarget } from "../../scripts/support/build-targets.ts";
-import { ensureExecutable, meshNodePath } from "../../scripts/support/executable.ts";
+import { ensureHostExecutable, meshNodePath } from "../../scripts/support/executable.ts";
 import { Formation } from "../../scripts/support/formation.ts";
 import { NodeProcess } from "../../scripts/support/node-process.ts";
 import { freeTcpPort, freeUdpPort } from "../../scripts/support/ports.ts";
@@ -15,9 +14,7 @@ import { tempFolder } from "../support/temp-folder.ts";
 const LIMIT_MS = 30_000;
 
 beforeAll(async () => {
-  const addon = await findAddon(hostTarget());
-  if (typeof addon === "string") throw new Error(addon);
-  await ensureExecutable(addon);
+  await ensureHostExecutable();
 }, 120_000);
 
 function start(nodes: number): Promise<Formation> {

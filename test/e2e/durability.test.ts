@@ -1,15 +1,12 @@
 // Fifty rounds of kills of the compiled executable; a thousand by `bun scripts/durability.ts`.
 import { beforeAll, expect, test } from "bun:test";
 import { DurabilityRun } from "../../scripts/model/durability-rounds.ts";
-import { findAddon, hostTarget } from "../../scripts/support/build-targets.ts";
-import { ensureExecutable, meshNodePath } from "../../scripts/support/executable.ts";
+import { ensureHostExecutable, meshNodePath } from "../../scripts/support/executable.ts";
 
 const ROUNDS = 50;
 
 beforeAll(async () => {
-  const addon = await findAddon(hostTarget());
-  if (typeof addon === "string") throw new Error(addon);
-  await ensureExecutable(addon);
+  await ensureHostExecutable();
 }, 120_000);
 
 test("every write that was acknowledged before SIGKILL is there after the restart", async () => {

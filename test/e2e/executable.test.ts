@@ -2,9 +2,8 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { lstat, mkdir, mkdtemp, readlink, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { findAddon, hostTarget } from "../../scripts/support/build-targets.ts";
 import {
-  ensureExecutable,
+  ensureHostExecutable,
   executablePath,
   meshNodePath,
 } from "../../scripts/support/executable.ts";
@@ -18,9 +17,7 @@ const STOP_MS_MAX = 5_000;
 let folder = "";
 
 beforeAll(async () => {
-  const addon = await findAddon(hostTarget());
-  if (typeof addon === "string") throw new Error(addon);
-  await ensureExecutable(addon);
+  await ensureHostExecutable();
   folder = await mkdtemp(join(tmpdir(), "peat-executable-"));
 }, 120_000);
 afterAll(() => rm(folder, { recursive: true, force: true }));

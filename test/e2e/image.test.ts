@@ -9,8 +9,12 @@ import { buildFromFiles, buildImage, importBases, RUNTIME } from "../../scripts/
 import { Podman } from "../../scripts/image/podman.ts";
 import { weighImage } from "../../scripts/image/sizes.ts";
 import { Seat } from "../../scripts/network/seat.ts";
-import { findAddon, hostTarget } from "../../scripts/support/build-targets.ts";
-import { ADDON_PATH, ensureExecutable, meshNodePath } from "../../scripts/support/executable.ts";
+import { hostTarget } from "../../scripts/support/build-targets.ts";
+import {
+  ADDON_PATH,
+  ensureHostExecutable,
+  meshNodePath,
+} from "../../scripts/support/executable.ts";
 import { layOut } from "../../scripts/support/layout.ts";
 import { commitOfCheckout, readPackageJson } from "../../scripts/support/project.ts";
 import { quieten } from "../../scripts/support/quiet-addon.ts";
@@ -37,9 +41,7 @@ let root = "";
 let folder = "";
 
 async function addonLibrary(): Promise<string> {
-  const addon = await findAddon(hostTarget());
-  if (typeof addon === "string") throw new Error(addon);
-  await ensureExecutable(addon);
+  const addon = await ensureHostExecutable();
   return addon.library;
 }
 

@@ -96,7 +96,8 @@ describe.skipIf(missing !== undefined)(`the kubelet of the tests (${missing ?? "
           return new Response("", { status: good ? 200 : 500 });
         } });`;
       const probe = { httpGet: { port: 8000 }, periodSeconds: 1, failureThreshold: 2 };
-      const probes = { livenessProbe: probe, readinessProbe: probe };
+      const startupProbe = { ...probe, failureThreshold: 60 };
+      const probes = { startupProbe, livenessProbe: probe, readinessProbe: probe };
       // The first process of a pid namespace that has no answer to SIGTERM does not end by it.
       run("probed", server, probes, { terminationGracePeriodSeconds: 1 });
       await status("probed", (one) => one.ready);

@@ -5,8 +5,7 @@ import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { type Host, Lab } from "../../scripts/network/lab.ts";
 import { atExit } from "../../scripts/support/at-exit.ts";
-import { findAddon, hostTarget } from "../../scripts/support/build-targets.ts";
-import { ensureExecutable, meshNodePath } from "../../scripts/support/executable.ts";
+import { ensureHostExecutable, meshNodePath } from "../../scripts/support/executable.ts";
 import { waitFor } from "../../scripts/support/waiting.ts";
 import { ControlPlane, controlPlaneMissing } from "../support/cluster/control-plane.ts";
 import { grantDiscovery } from "../support/kubernetes/rights.ts";
@@ -18,9 +17,7 @@ const PLANE_ADDRESS = "10.77.0.250";
 const TEST_LIMIT_MS = 240_000;
 
 beforeAll(async () => {
-  const addon = await findAddon(hostTarget());
-  if (typeof addon === "string") throw new Error(addon);
-  await ensureExecutable(addon);
+  await ensureHostExecutable();
 }, 120_000);
 
 /** Hosts on a switch, and an API server on the same one. */

@@ -90,7 +90,10 @@ describe.skipIf(missing !== undefined)(`a cluster in trouble (${missing ?? "root
       });
       expect(checks).toContain('"ready":false');
       expect(checks).toMatch(/403|forbidden/i);
-      const statuses = mesh.pods().flatMap((pod) => pod.status?.containerStatuses ?? []);
+      const statuses = await waitFor("both statuses", 60_000, () => {
+        const told = mesh.pods().flatMap((pod) => pod.status?.containerStatuses ?? []);
+        return told.length === 2 ? told : undefined;
+      });
       expect(statuses.map((one) => [one.ready, one.restartCount])).toEqual([
         [false, 0],
         [false, 0],

@@ -2,6 +2,7 @@
 // `bun run network`.
 import { beforeAll, describe, expect, test } from "bun:test";
 import { ADDRESS_CHANGE } from "../../scripts/network/address-change.ts";
+import { EDITS } from "../../scripts/network/edits.ts";
 import { FLAPS } from "../../scripts/network/flaps.ts";
 import { MUTE_PEER } from "../../scripts/network/mute-peer.ts";
 import { PARTITION } from "../../scripts/network/partition.ts";
@@ -10,16 +11,11 @@ import { isGood } from "../../scripts/network/scenario.ts";
 import { SILENCE } from "../../scripts/network/silence.ts";
 import { SLOW_LINK } from "../../scripts/network/slow-link.ts";
 import { URGENT } from "../../scripts/network/urgent.ts";
-import { findAddon, hostTarget } from "../../scripts/support/build-targets.ts";
-import { ensureExecutable, meshNodePath } from "../../scripts/support/executable.ts";
-import { namespacesMissing } from "../support/namespace.ts";
-
-const missing = namespacesMissing();
+import { ensureHostExecutable, meshNodePath } from "../../scripts/support/executable.ts";
+import { namespacesMissing, wiresMissing } from "../support/namespace.ts";
 
 beforeAll(async () => {
-  const addon = await findAddon(hostTarget());
-  if (typeof addon === "string") throw new Error(addon);
-  await ensureExecutable(addon);
+  await ensureHostExecutable();
 }, 120_000);
 
 test("members that read nothing cost bounded memory", async () => {
@@ -31,13 +27,12 @@ test("members that read nothing cost bounded memory", async () => {
   expect(figures.filter((figure) => !isGood(figure))).toEqual([]);
 }, 120_000);
 
-describe.skipIf(missing !== undefined)(`in network namespaces (${missing ?? "root"})`, () => {
-  test.each(
-    [PARTITION, SLOW_LINK, URGENT, FLAPS, ADDRESS_CHANGE, ROLL_OVER, SILENCE].map(
-      (s) => [s.name, s] as const,
-    ),
-  )(
-    "a formation stands: %s",
+describe.each([
+  ["in network namespaces", namespacesMissing(), [PARTITION, FLAPS, ADDRESS_CHANGE, ROLL_OVER]],
+  ["on cables", wiresMissing(), [SLOW_LINK, URGENT, EDITS, SILENCE]],
+] as const)("%s", (_where, missing, scenarios) => {
+  test.skipIf(missing !== undefined).each(scenarios.map((one) => [one.name, one] as const))(
+    `a formation stands: %s (${missing ?? "root"})`,
     async (_name, { run }) => {
       const figures = await run({ executable: meshNodePath, isFull: false, told: () => undefined });
       expect(figures.length).toBeGreaterThan(0);

@@ -2,8 +2,7 @@
 import { beforeAll, describe, expect, test } from "bun:test";
 import type { Seat } from "../../scripts/network/seat.ts";
 import type { Peer } from "../../scripts/support/broker-api.ts";
-import { findAddon, hostTarget } from "../../scripts/support/build-targets.ts";
-import { ensureExecutable, meshNodePath } from "../../scripts/support/executable.ts";
+import { ensureHostExecutable, meshNodePath } from "../../scripts/support/executable.ts";
 import { findIrohRelay } from "../../scripts/support/iroh-relay.ts";
 import { waitFor } from "../../scripts/support/waiting.ts";
 import { namespacesMissing } from "../support/namespace.ts";
@@ -14,9 +13,7 @@ const relay = "path" in found ? found.path : "";
 const missing = namespacesMissing() ?? ("missing" in found ? found.missing : undefined);
 
 beforeAll(async () => {
-  const addon = await findAddon(hostTarget());
-  if (typeof addon === "string") throw new Error(addon);
-  await ensureExecutable(addon);
+  await ensureHostExecutable();
 }, 120_000);
 
 async function pathOf(seat: Seat, isIt: (peer: Peer) => boolean, limitMs = 60_000): Promise<Peer> {

@@ -5,8 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createClient } from "@connectrpc/connect";
 import { createGrpcTransport } from "@connectrpc/connect-node";
-import { findAddon, hostTarget } from "../../scripts/support/build-targets.ts";
-import { ensureExecutable, executablePath } from "../../scripts/support/executable.ts";
+import { ensureHostExecutable, executablePath } from "../../scripts/support/executable.ts";
 import { Formation } from "../../scripts/support/formation.ts";
 import { freeTcpPort } from "../../scripts/support/ports.ts";
 import { projectDir } from "../../scripts/support/project.ts";
@@ -33,9 +32,7 @@ let socket = "";
 let port = 0;
 
 beforeAll(async () => {
-  const addon = await findAddon(hostTarget());
-  if (typeof addon === "string") throw new Error(addon);
-  await ensureExecutable(addon);
+  await ensureHostExecutable();
   folder = mkdtempSync(join(tmpdir(), "peat-python-"));
   socket = join(folder, "peat.sock");
   port = await freeTcpPort();

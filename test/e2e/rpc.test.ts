@@ -3,13 +3,11 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { existsSync, mkdtempSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { findAddon, hostTarget } from "../../scripts/support/build-targets.ts";
-import { ensureExecutable, executablePath } from "../../scripts/support/executable.ts";
+import { ensureHostExecutable, executablePath } from "../../scripts/support/executable.ts";
 import { Formation } from "../../scripts/support/formation.ts";
 import { grpcurl } from "../../scripts/support/go-program.ts";
 import type { NodeProcess } from "../../scripts/support/node-process.ts";
 import { freeTcpPort } from "../../scripts/support/ports.ts";
-import { projectDir } from "../../scripts/support/project.ts";
 import { waitFor } from "../../scripts/support/waiting.ts";
 
 const LIMIT_MS = 20_000;
@@ -27,9 +25,7 @@ let socket = "";
 let port = 0;
 
 beforeAll(async () => {
-  const addon = await findAddon(hostTarget());
-  if (typeof addon === "string") throw new Error(addon);
-  await ensureExecutable(addon);
+  await ensureHostExecutable();
   folder = mkdtempSync(join(tmpdir(), "peat-rpc-"));
   socket = join(folder, "run", "peat.sock");
   port = await freeTcpPort();
@@ -142,7 +138,7 @@ describe.skipIf(grpcurlPath === "")(`grpcurl${withoutGrpcurl}`, () => {
       expect(stderr).toContain("collection: ");
       const health = await call([], "grpc.health.v1.Health/Check");
       expect(JSON.parse(health.stdout)).toEqual({ status: "SERVING" });
-      const { stderr: late } = await call(["-max-time", "0.3"], `${SERVICE}/Subscribe`);
+      const { stderr: late } = await call(["-max-time", "2"], `${SERVICE}/Subscribe`);
       expect(late).toContain("DeadlineExceeded");
     });
 
@@ -176,70 +172,6 @@ describe.skipIf(grpcurlPath === "")(`grpcurl${withoutGrpcurl}`, () => {
       }
     });
   }
-});
-
-describe("docs/rpc.md", () => {
-  /** The blocks of shell lines under a heading, for this node's listeners. */
-  async function examples(heading: string): Promise<string[]> {
-    const page = await Bun.file(join(projectDir, "docs/rpc.md")).text();
-    const [, after = ""] = page.split(`## ${heading}\n`);
-    const [section = ""] = after.split("\n## ");
-    return [...section.matchAll(/```sh\n([\s\S]*?)```/g)].map(([, lines = ""]) =>
-      lines.replace("/var/run/peat-sidecar.sock", socket).replaceAll("50051", `${port}`),
-    );
-  }
-
-  /** As the page says it is done over TCP. */
-  function overTcp(lines: string): string {
-    return lines
-      .replaceAll('--unix-socket "$S"', "")
-      .replaceAll("//localhost", `//127.0.0.1:${port}`);
-  }
-
-  test.each([
-    ["the unix socket", (lines: string) => lines],
-    ["TCP", overTcp],
-  ])("has lines for curl that do what they say, over %s", async (_, changed) => {
-    const [calls = "", stream = ""] = (await examples("With curl")).map(changed);
-    const { code, stdout, stderr } = await run("sh", "-ec", calls);
-    expect(stderr).toBe("");
-    expect(code).toBe(0);
-    const [put, get, list, status, removed] = stdout.trim().split("\n");
-    expect([put, get, list, removed]).toEqual([
-      "{}",
-      '{"jsonData":"{\\"text\\":\\"hello\\"}"}',
-      '{"docIds":["a"]}',
-      "{}",
-    ]);
-    expect(JSON.parse(status ?? "")).toMatchObject({ nodeId: node.name });
-    await node.api.put("notes", "streamed", { n: 1 });
-    const told = await run("sh", "-ec", stream);
-    expect(told).toMatchObject({ code: 0, stderr: "" });
-    expect(told.stdout).toContain('"docId":"streamed","changeType":"CHANGE_TYPE_UPSERT"');
-    expect(told.stdout).toContain('"code":"deadline_exceeded"');
-    const [socketLine, callLine] = calls.split("\n");
-    const removal = `call DeleteDocument '{"collection":"notes","docId":"streamed"}'`;
-    await run("sh", "-ec", [socketLine, callLine, removal].join("\n"));
-  });
-
-  test.skipIf(grpcurlPath === "")(`has lines for grpcurl that do${withoutGrpcurl}`, async () => {
-    const [block = ""] = await examples("With grpcurl");
-    const lines = block.trim().split("\n");
-    expect(lines).toHaveLength(4);
-    for (const line of lines) {
-      const command = line.replace("grpcurl", grpcurlPath).replaceAll('"$S"', socket);
-      if (line.endsWith("/Subscribe")) {
-        // It would go on for ever.
-        const told = await run(
-          "sh",
-          "-ec",
-          command.replace("-plaintext", "-plaintext -max-time 1"),
-        );
-        expect(told.stdout).toContain('"docId": "b"');
-        expect(told.stderr).toContain("DeadlineExceeded");
-      } else expect(await run("sh", "-ec", command)).toMatchObject({ code: 0, stderr: "" });
-    }
-  });
 });
 
 test("a node that is not to sync from the start says so", async () => {

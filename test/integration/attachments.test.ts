@@ -33,6 +33,16 @@ describe("a file", () => {
         readdirSync(copies).length === 0 ? true : undefined,
       );
       await b.shows(distribution, "completed");
+      expect(a.files.figures()).toMatchObject({ sending: { waiting: 0, transferring: 0 } });
+      // Counted in the turn after the one that all hear it in.
+      const { traffic, inbox } = await waitFor("the file to be counted", LIMIT_MS, () => {
+        const figures = b.files.figures();
+        return figures.inbox?.ended.completed === 1 ? figures : undefined;
+      });
+      expect(inbox?.ended.failed).toBe(0);
+      expect(inbox?.pending).toEqual({ waiting: 0, transferring: 0, without_room: 0 });
+      expect(traffic.receivedBytes).toBeGreaterThanOrEqual(size);
+      expect(a.files.figures().traffic.sentBytes).toBeGreaterThanOrEqual(size);
     },
   );
 

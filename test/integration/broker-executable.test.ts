@@ -1,14 +1,11 @@
 // The broker inside the compiled executable: bundled and minified, its routes answer in the same words.
 import { beforeAll, expect, test } from "bun:test";
-import { findAddon, hostTarget } from "../../scripts/support/build-targets.ts";
-import { ensureExecutable, meshNodePath } from "../../scripts/support/executable.ts";
+import { ensureHostExecutable, meshNodePath } from "../../scripts/support/executable.ts";
 import { Formation } from "../../scripts/support/formation.ts";
 import { EventClient, JSON_TYPE } from "../support/start-broker.ts";
 
 beforeAll(async () => {
-  const addon = await findAddon(hostTarget());
-  if (typeof addon === "string") throw new Error(addon);
-  await ensureExecutable(addon);
+  await ensureHostExecutable();
 }, 120_000);
 
 test("the executable's broker answers as the one run from source", async () => {

@@ -261,6 +261,30 @@ describe.skipIf(missing !== undefined)("what does not fit together", () => {
   });
 });
 
+describe.skipIf(missing !== undefined)("for who watches it", () => {
+  const PRESENT = ["--api-versions", "monitoring.coreos.com/v1/PrometheusRule"];
+  const made = (kind: string, ...args: readonly string[]) =>
+    manifestsOf(helm.template(...WITH_SECRET, ...args)).find((manifest) => manifest.kind === kind);
+  const packaged = (path: string) => readFileSync(`${projectDir}/packaging/${path}`, "utf8");
+
+  test("Grafana's sidecar finds the dashboard of the packages, byte by byte", () => {
+    expect(made("ConfigMap")).toBeUndefined();
+    expect(made("ConfigMap", "--set", "grafanaDashboard.enabled=true")).toMatchObject({
+      metadata: { labels: { grafana_dashboard: "1" } },
+      data: { "peat-sidecar.json": packaged("grafana/peat-sidecar.json") },
+    });
+  });
+
+  test("Prometheus' operator gets the rules of the packages, where it is there", () => {
+    const enabled = ["--set", "prometheusRule.enabled=true"];
+    expect(made("PrometheusRule", ...PRESENT)).toBeUndefined();
+    expect(made("PrometheusRule", ...enabled)).toBeUndefined();
+    expect(made("PrometheusRule", ...PRESENT, ...enabled)).toMatchObject({
+      spec: Bun.YAML.parse(packaged("prometheus/peat-sidecar.rules.yaml")),
+    });
+  });
+});
+
 describe.skipIf(missing !== undefined)("as a part of another chart", () => {
   test("the node is placed beside its application", () => {
     const parent = folder.file("parent");

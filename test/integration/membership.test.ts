@@ -73,8 +73,7 @@ test("a peer whose process died without a word is replaced when it comes back", 
   await using a = await start("node-a");
   // An endpoint that lives on but answers nothing any more: to us it looks like a process that was killed.
   const dead = await joinAs(targetOf(a), { formation: a.formation, name: "node-b" });
-  await a.connected({ name: a.coordinator.sessions[0]?.name ?? a.name });
-  const before = a.coordinator.sessions[0];
+  const before = await waitFor("its admission", 10_000, () => a.coordinator.sessions[0]);
   await using b = await start("node-b");
   b.seek(a);
   // Quicker than any idle time of the transport.

@@ -3,8 +3,7 @@ import { beforeAll, expect, test } from "bun:test";
 import { copyFileSync, existsSync } from "node:fs";
 import { join } from "node:path";
 import { connect } from "node:tls";
-import { findAddon, hostTarget } from "../../scripts/support/build-targets.ts";
-import { ensureExecutable, meshNodePath } from "../../scripts/support/executable.ts";
+import { ensureHostExecutable, meshNodePath } from "../../scripts/support/executable.ts";
 import { Formation } from "../../scripts/support/formation.ts";
 import type { NodeProcess } from "../../scripts/support/node-process.ts";
 import { waitFor } from "../../scripts/support/waiting.ts";
@@ -16,9 +15,7 @@ const LIMIT_MS = 60_000;
 const [OLD, NEW] = ["the-first-token-of-this-test", "the-second-token-of-this-test"];
 
 beforeAll(async () => {
-  const addon = await findAddon(hostTarget());
-  if (typeof addon === "string") throw new Error(addon);
-  await ensureExecutable(addon);
+  await ensureHostExecutable();
 }, 240_000);
 
 /** As systemd runs it: with the environment as it would be at a start. */

@@ -1,9 +1,8 @@
 // What is kept beside the documents, over HTTP and by command, on a real listener.
 import { describe, expect, test } from "bun:test";
-import { execute } from "../../src/cli/command-line.ts";
-import { systemHost } from "../../src/config/host.ts";
 import { documentKey } from "../../src/store/document-key.ts";
 import { put, read, remove } from "../support/memory-store.ts";
+import { runCommand } from "../support/run-command.ts";
 import { type BrokerWorld, startBroker, TOKEN } from "../support/start-broker.ts";
 
 const AUTH = { authorization: `Bearer ${TOKEN}` };
@@ -105,29 +104,14 @@ describe("over HTTP", () => {
   });
 });
 
-async function command(world: BrokerWorld, args: readonly string[], environment = {}) {
-  const written = { stdout: "", stderr: "" };
-  const output = (name: "stdout" | "stderr") => ({
-    isTerminal: false,
-    pendingBytes: 0,
-    write(text: string) {
-      written[name] += text;
-    },
-  });
+/** A line of a table, by its columns. */
+const cells = (line: string): string[] => line.trim().split(/ {2,}/);
+
+function command(world: BrokerWorld, args: readonly string[], environment = {}) {
   const { port } = new URL(world.broker.url);
-  const code = await execute(
-    {
-      program: "peat-sidecar",
-      environment: { PEAT_BROKER_PORT: port, PEAT_API_TOKEN: TOKEN, ...environment },
-      stdout: output("stdout"),
-      stderr: output("stderr"),
-      host: systemHost,
-      onStopSignal: () => undefined,
-      onReloadSignal: () => undefined,
-    },
-    args,
-  );
-  return { code, ...written };
+  return runCommand(args, {
+    environment: { PEAT_BROKER_PORT: port, PEAT_API_TOKEN: TOKEN, ...environment },
+  });
 }
 
 describe("by command", () => {
@@ -135,13 +119,17 @@ describe("by command", () => {
     await using world = await withDeleted("notes:1", "notes:2", "notes:3");
     const { code, stdout } = await command(world, ["deleted"]);
     expect(code).toBe(0);
-    const lines = stdout.trimEnd().split("\n");
-    expect(lines.map((line) => line.split("\t")[3])).toEqual(["notes/1", "notes/2", "notes/3"]);
-    expect(lines[0]).toMatch(/^\d+\t\d{4}-\d\d-\d\dT[\d:.]+Z\t7\tnotes\/1$/);
-    const [one = "", two = "", three = ""] = lines.map((line) => line.split("\t")[0] ?? "");
-    expect(await command(world, ["restore", one, three])).toMatchObject({
+    const [heading, ...lines] = stdout.trimEnd().split("\n").map(cells);
+    expect(heading).toEqual(["NUMBER", "SINCE", "BYTES", "DOCUMENT"]);
+    expect(lines.map((line) => line[3])).toEqual(["notes/1", "notes/2", "notes/3"]);
+    expect(lines[0]?.[1]).toMatch(/^\d{4}-\d\d-\d\dT[\d:.]+Z$/);
+    expect(lines[0]?.[2]).toBe("7");
+    const json = JSON.parse((await command(world, ["deleted", "--json"])).stdout);
+    expect(json.map((entry: { doc_id: string }) => entry.doc_id)).toEqual(["1", "2", "3"]);
+    const [one = "", two = "", three = ""] = lines.map((line) => line[0] ?? "");
+    expect(await command(world, ["recover", one, three])).toMatchObject({
       code: 0,
-      stdout: `restored ${one}\nrestored ${three}\n`,
+      stdout: `recovered ${one}\nrecovered ${three}\n`,
     });
     expect(read(world.store, "notes:1")).toBe('{"x":1}');
     expect(read(world.store, "notes:2")).toBeUndefined();
@@ -149,7 +137,10 @@ describe("by command", () => {
       code: 0,
       stdout: `discarded ${two}\n`,
     });
-    expect(await command(world, ["deleted"])).toMatchObject({ code: 0, stdout: "" });
+    expect(await command(world, ["deleted"])).toMatchObject({
+      code: 0,
+      stdout: expect.stringContaining("no contents of deleted documents"),
+    });
   });
 
   test("more than one page is listed whole", async () => {
@@ -158,27 +149,27 @@ describe("by command", () => {
     await Promise.all(names.map((name) => put(world.store, name, { x: 1 })));
     await Promise.all(names.map((name) => remove(world.store, name)));
     const { stdout } = await command(world, ["deleted"]);
-    const listed = stdout.trimEnd().split("\n");
-    expect(new Set(listed.map((line) => line.split("\t")[3])).size).toBe(620);
+    const [, ...listed] = stdout.trimEnd().split("\n").map(cells);
+    expect(new Set(listed.map((line) => line[3])).size).toBe(620);
   });
 
   test("one that fails is told with the node's sentence, and does not keep the others", async () => {
     await using world = await withDeleted("notes:1");
     const { id } = (await list(world)).entries[0] ?? fail();
-    const { code, stdout, stderr } = await command(world, ["restore", "999", `${id}`]);
-    expect(code).toBe(1);
-    expect(stdout).toBe(`restored ${id}\n`);
-    expect(stderr).toContain("999: nothing is set aside under the number 999");
+    const { code, stdout, stderr } = await command(world, ["recover", "999", `${id}`]);
+    expect(code).toBe(66);
+    expect(stdout).toBe(`recovered ${id}\n`);
+    expect(stderr).toBe("peat-sidecar: nothing is set aside under the number 999\n");
   });
 
   test("a wrong number, a wrong token and a node that is not there are told", async () => {
     await using world = await withDeleted("notes:1");
-    expect((await command(world, ["restore", "one"])).code).toBe(64);
-    expect((await command(world, ["restore"])).code).toBe(64);
-    const refused = await command(world, ["restore", "1"], {
+    expect((await command(world, ["recover", "one"])).code).toBe(64);
+    expect((await command(world, ["recover"])).code).toBe(64);
+    const refused = await command(world, ["recover", "1"], {
       PEAT_API_TOKEN: "another-token-12345",
     });
-    expect(refused).toMatchObject({ code: 1, stdout: "" });
+    expect(refused).toMatchObject({ code: 77, stdout: "" });
     expect(refused.stderr).toContain("PEAT_API_TOKEN");
     const nobody = await command(world, ["orphans"], { PEAT_BROKER_PORT: "1" });
     expect(nobody.code).toBe(75);
@@ -192,9 +183,9 @@ describe("by command", () => {
     const hash = world.store.hashOf(key) ?? fail();
     expect(world.store.setAside([{ key, hash }], Date.now())).toBe(1);
     const { stdout } = await command(world, ["orphans"]);
-    expect(stdout).toEndWith("\t7\tnotes/2\n");
-    expect(stdout.split("\n")).toHaveLength(2);
-    await command(world, ["restore", stdout.split("\t")[0] ?? ""]);
+    const [, line = [], ...more] = stdout.trimEnd().split("\n").map(cells);
+    expect([line.slice(2), more]).toEqual([["7", "notes/2"], []]);
+    await command(world, ["recover", line[0] ?? ""]);
     expect(read(world.store, "notes:2")).toBe('{"x":2}');
   });
 });

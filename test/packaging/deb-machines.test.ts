@@ -110,6 +110,17 @@ for (const release of ["debian-12", "debian-13"] as const) {
           expect.stringContaining('\\"by\\":\\"rpc\\"'),
         ]);
 
+        // Commands by the control socket: neither token nor settings are needed, only to be of the group.
+        expect(machine.read("stat -c %a:%U:%G /run/peat-sidecar/control.sock")).toBe(
+          "660:peat-sidecar:peat-sidecar",
+        );
+        const command = (user: string, words: string) =>
+          machine.run(asUser(user, `peat-sidecar ${words}`));
+        const told = command("app", "put notes/c1 '{}'");
+        expect([told.code, told.text]).toEqual([0, expect.anything()]);
+        expect(command("app", "sync").text).toContain("sync is running");
+        expect(command("stranger", "put notes/c2 '{}'").code).not.toBe(0);
+
         const pid = machine.property("MainPID");
         expect(machine.read(`cat /proc/${pid}/maps`)).toContain("/usr/lib/peat-sidecar/iroh.node");
         const secret = machine.read("cat /etc/credstore/peat-formation-secret");

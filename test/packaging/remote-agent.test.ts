@@ -97,7 +97,7 @@ for (const kind of kinds) {
       const [ours, theirs] = [new Set(paths("peat-sidecar")), new Set(paths(AGENT))];
       expect([ours.size > 15, theirs.size]).toEqual([true, 3]);
       expect(ours.intersection(theirs).size).toBe(0);
-      expect(agentAnswers(machine)).toBe(true);
+      await waitFor("the agent", MINUTES, () => agentAnswers(machine) || undefined);
 
       machine.read(
         `printf 'PEAT_AGENT_ADDR=http://127.0.0.1:${AGENT_PORT}\\nPEAT_AGENT_POLL_INTERVAL_SECS=1\\n' >>${SETTINGS}`,

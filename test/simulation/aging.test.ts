@@ -2,9 +2,10 @@
 import { expect, test } from "bun:test";
 import { Random } from "../../scripts/model/random.ts";
 import { HOUR_MS, MINUTE_MS } from "../support/aging-store.ts";
+import { effort } from "../support/effort.ts";
 import { formation, orphansOf } from "./aging.ts";
 
-const SEEDS = process.env["PEAT_TEST_FULL"] === "1" ? 200 : 6;
+const SEEDS = effort(4, 200);
 
 /** 67: of two deletes of one life the later one met a stub of the earlier one, and was not counted there. */
 const KEPT_SEEDS = [67];
@@ -61,4 +62,4 @@ test(`whatever happens in ${SEEDS} formations whose documents age: equal, silent
     for (const complaint of await scenario(seed)) failures.push(`seed ${seed}: ${complaint}`);
   }
   expect(failures).toEqual([]);
-}, 300_000);
+}, 1_200_000);

@@ -1,12 +1,13 @@
 // Whole histories of four nodes that are nothing but maps of states, judged by a checker that shares no code with
-// the product: 400 here by default, 20,000 in the full run (PEAT_TEST_FULL=1) and by `bun run simulate --model`.
+// the product: 200 in `check`, 20,000 in the full run and by `bun run simulate --model`.
 import { describe, expect, test } from "bun:test";
 import { DocumentChecker } from "../../scripts/model/checker.ts";
 import { newerWinsWhole, stateMutants } from "../../scripts/model/mutants.ts";
 import { productRules } from "../../scripts/model/rules.ts";
 import { findFailure, runHistories } from "../../scripts/model/world.ts";
+import { effort } from "../support/effort.ts";
 
-const HISTORIES = process.env["PEAT_TEST_FULL"] === "1" ? 20_000 : 400;
+const HISTORIES = effort(200, 20_000);
 const NAIVE_HISTORIES = 100;
 const MUTANT_HISTORIES = 1_000;
 
@@ -14,7 +15,7 @@ test(`${HISTORIES} histories end equal on all nodes, without a lost write or a r
   const run = runHistories(productRules, { firstSeed: 1, count: HISTORIES });
   expect(run.failed).toEqual([]);
   expect(run.writes).toBeGreaterThan(HISTORIES * 10);
-}, 300_000);
+}, 1_200_000);
 
 describe("the judge finds out", () => {
   test(newerWinsWhole.name, () => {

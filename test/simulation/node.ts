@@ -234,9 +234,34 @@ export class SimulatedNode {
   /** A copy of the directory of a node that is not running, and what its documents knew. */
   backUp(): Backup {
     assert(!this.isRunning, `${this.name} is stopped before it is copied`);
+    return this.#backupOf(this.#filesNow());
+  }
+
+  /**
+   * As `backup` copies a node that runs: the file now, the log when the result is called. That gives nothing if the
+   * node has not run all the time.
+   */
+  beginBackUp(): () => Backup | undefined {
+    const { store } = this;
+    const copy = store.copying.begin();
+    const file = readFileSync(this.path);
+    return () => {
+      if (!this.isRunning || this.store !== store) return undefined;
+      const log = readFileSync(`${this.path}-wal`);
+      store.copying.end(copy);
+      return this.#backupOf(
+        new Map([
+          [this.path, file],
+          [`${this.path}-wal`, log],
+        ]),
+      );
+    };
+  }
+
+  #backupOf(copied: ReadonlyMap<string, Uint8Array>): Backup {
     const seen = new Map<string, bigint>();
     for (const [key, checker] of this.#context.checkers) seen.set(key, checker.seenBy(this.index));
-    const files = [...this.#filesNow()].map(([path, bytes]) => ({
+    const files = [...copied].map(([path, bytes]) => ({
       suffix: path.slice(this.path.length),
       bytes,
     }));

@@ -171,7 +171,7 @@ class Scenario {
 }
 
 /** A node that is still stopping keeps its address; it starts a little later then. */
-function tryRestart(node: SimulatedNode): boolean {
+export function tryRestart(node: SimulatedNode): boolean {
   try {
     node.restart();
     return true;

@@ -1,19 +1,19 @@
-// Real stores and coordinators in seeded worlds: 25 seeds here by default, 200 in the full run
-// (PEAT_TEST_FULL=1); any number by `bun run simulate`.
+// Real stores and coordinators in seeded worlds: 12 seeds in `check`, 200 in the full run; any number
+// by `bun run simulate`.
 import { describe, expect, test } from "bun:test";
 import { parseDocumentKey } from "../../src/store/document-key.ts";
+import { effort } from "../support/effort.ts";
 import { tamper } from "../support/file-store.ts";
 import { SABOTAGES } from "./sabotage.ts";
 import { runScenario } from "./scenario.ts";
 import { simulate } from "./world.ts";
 
 const SABOTAGE_SEEDS = 60;
-const IS_FULL = process.env["PEAT_TEST_FULL"] === "1";
-const SEEDS = IS_FULL ? 200 : 25;
+const SEEDS = effort(12, 200);
 /** Worlds beyond those that once showed a fault: fields of two replacements, mixed by way of a guest (746). */
 const KEPT_SEEDS = [746];
 /** Those that make nodes talk without end take seconds each. */
-const BROKEN = IS_FULL ? SABOTAGES : SABOTAGES.slice(0, 2);
+const BROKEN = effort(SABOTAGES.slice(0, 2), SABOTAGES);
 
 test(`whatever happens in ${SEEDS} worlds: nodes at rest are equal, silent, and have lost nothing`, async () => {
   const failures: string[] = [];

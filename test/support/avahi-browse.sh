@@ -23,6 +23,12 @@ DBUS_SYSTEM_BUS_ADDRESS=unix:path=$folder/bus
 export DBUS_SYSTEM_BUS_ADDRESS
 dbus-daemon --config-file="$folder/bus.conf" --nofork --nopidfile &
 bus=$!
+# The daemon gives up at once where there is no bus yet.
+tries=0
+until [ -S "$folder/bus" ] || [ "$tries" -ge 100 ]; do
+  tries=$((tries + 1))
+  sleep 0.05
+done
 avahi-daemon --file="$folder/avahi.conf" --no-drop-root --no-chroot --no-rlimits >&2 &
 avahi=$!
 trap 'kill $avahi $bus' EXIT

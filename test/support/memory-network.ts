@@ -4,6 +4,7 @@ import type { Clock } from "../../src/base/clock.ts";
 import type { EndpointId } from "../../src/identity/peer.ts";
 import {
   DialError,
+  type DialErrorKind,
   type DialTarget,
   type IncomingLink,
   type Link,
@@ -148,24 +149,26 @@ export class MemoryNet {
     const to = address === undefined ? undefined : this.#byAddress.get(address);
     const { latencyMs } = this.#pathOf(from.id, target.id);
     return new Promise((resolve, reject) => {
-      const giveUp = this.clock.after(DIAL_MS, () => reject(new DialError("timed out", false)));
+      const giveUp = this.clock.after(DIAL_MS, () => reject(new DialError("timed out", "other")));
       const later = (delayMs: number, run: () => void) => {
         this.clock.after(delayMs, () => {
           // An answer that a cut swallows is no answer.
           if (to !== undefined && !this.isCut(from.id, to.id)) run();
         });
       };
-      const refuse = (reason: string, noProtocol: boolean) => {
+      const refuse = (reason: string, kind: DialErrorKind) => {
         later(latencyMs, () => {
           giveUp();
-          reject(new DialError(reason, noProtocol));
+          reject(new DialError(reason, kind));
         });
       };
-      from.onClosed(() => reject(new DialError("endpoint closed", false)));
+      from.onClosed(() => reject(new DialError("endpoint closed", "other")));
       later(2 * latencyMs, () => {
         if (to === undefined || to.isClosed || from.isClosed) return;
-        if (to.id !== target.id) refuse("invalid peer certificate: another endpoint id", false);
-        else if (!to.alpns.includes(alpn)) refuse("peer doesn't support any known protocol", true);
+        if (to.id !== target.id)
+          refuse("invalid peer certificate: another endpoint id", "stranger");
+        else if (!to.alpns.includes(alpn))
+          refuse("peer doesn't support any known protocol", "no protocol");
         else {
           const accept = () => {
             const { outgoing, incoming } = this.#link(from, to, alpn);
@@ -181,7 +184,7 @@ export class MemoryNet {
               remoteAddress: from.boundAddresses[0] ?? "",
               isHeard,
               accept: async () => accept(),
-              refuse: async () => refuse("connection refused", false),
+              refuse: async () => refuse("connection refused", "other"),
               retry: async () => {
                 to.retries += 1;
                 later(2 * latencyMs, () => arrive(true));
@@ -255,7 +258,7 @@ export class MemoryEndpoint implements Network {
   }
 
   dial(target: DialTarget, alpn: string): Promise<Link> {
-    if (this.#isClosed) return Promise.reject(new DialError("endpoint closed", false));
+    if (this.#isClosed) return Promise.reject(new DialError("endpoint closed", "other"));
     return this.#net.connect(this, target, alpn);
   }
 

@@ -4,6 +4,7 @@ import { type Clock, systemClock } from "../../src/base/clock.ts";
 import type { Fault } from "../../src/base/faults.ts";
 import { CollectionPolicies, NO_CHOICES } from "../../src/store/collection-policies.ts";
 import { type DocumentKey, parseDocumentKey } from "../../src/store/document-key.ts";
+import type { FeedReaders } from "../../src/store/feed-readers.ts";
 import { Store, type WriteResult } from "../../src/store/store.ts";
 
 const MIB = 1024 * 1024;
@@ -12,6 +13,7 @@ export interface MemoryStoreOptions {
   readonly nodeName?: string;
   readonly clock?: Clock;
   readonly documentBytesMax?: number;
+  readonly readers?: FeedReaders;
   /** What ends the process in production; by default it fails whatever waits for the store. */
   readonly onFatal?: (fault: Fault) => void;
 }
@@ -26,6 +28,7 @@ export function openMemoryStore(options: MemoryStoreOptions = {}): Store {
     policies: new CollectionPolicies(NO_CHOICES),
     crdtCacheBytes: 8 * MIB,
     documentBytesMax: options.documentBytesMax ?? MIB,
+    readers: options.readers,
     onFatal:
       options.onFatal ??
       ((fault) => {

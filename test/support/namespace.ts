@@ -1,4 +1,5 @@
 // Network namespaces of our own: real interfaces and packets that never leave the machine.
+import { existsSync } from "node:fs";
 
 /** Why namespaces can't be used here, or undefined. */
 export function namespacesMissing(): string | undefined {
@@ -8,6 +9,13 @@ export function namespacesMissing(): string | undefined {
   if (!tryIp("netns", "add", probe)) return "needs the right to make network namespaces";
   tryIp("netns", "del", probe);
   return undefined;
+}
+
+/** Why namespaces with a slow or recorded cable between them can't be used here, or undefined. */
+export function wiresMissing(): string | undefined {
+  const missing = namespacesMissing();
+  if (missing !== undefined) return missing;
+  return existsSync("/dev/net/tun") ? undefined : "needs /dev/net/tun";
 }
 
 function tryIp(...args: readonly string[]): boolean {

@@ -1,6 +1,14 @@
 // A broker over a store on a file, with a node whose peers a test sets, and clients of its HTTP and WebSocket.
 import { systemClock } from "../../src/base/clock.ts";
+import { type LogPage, type LogQuery, LogRing } from "../../src/base/log-ring.ts";
 import { Secret } from "../../src/base/secret.ts";
+import type {
+  LogControl,
+  NodeControl,
+  ProcessView,
+  SettingsDiff,
+  SettingView,
+} from "../../src/broker/node-control.ts";
 import type { NodeView, PeerNews, PeerView, ReadinessCheck } from "../../src/broker/node-view.ts";
 import { Broker, type BrokerOptions } from "../../src/broker/server.ts";
 import { type NodeName, parseNodeName } from "../../src/identity/peer.ts";
@@ -16,8 +24,9 @@ const DEADLINE_MS = 5000;
 export class TestNode implements NodeView {
   readonly nodeName = parseNodeName("node-a");
   readonly version = "1.2.3";
-  readonly startedAt = systemClock.monotonic();
+  startedAt = systemClock.monotonic();
   checks: ReadinessCheck[] = [];
+  startNames = new Map<string, NodeName>();
   readonly #peers = new Map<NodeName, PeerView>();
   readonly #listeners = new Set<(news: PeerNews) => void>();
 
@@ -27,6 +36,10 @@ export class TestNode implements NodeView {
 
   peers(): readonly PeerView[] {
     return [...this.#peers.values()];
+  }
+
+  starts(): ReadonlyMap<string, NodeName> {
+    return this.startNames;
   }
 
   onPeerEvent(listener: (news: PeerNews) => void): () => void {
@@ -59,10 +72,70 @@ function connectedPeer(id: NodeName): PeerView {
     path: "direct",
     address: "127.0.0.1:11204",
     lastSeenMs: 1_800_000_000_000,
+    connectedAtMs: 1_799_999_000_000,
+    queued: 3,
+    lagMs: 12.4,
+    inSync: false,
+    neighbours: null,
+    version: "0.9.1",
+    lastFailure: null,
     sentBytes: 10,
     receivedBytes: 20,
     secretTag: "00112233",
   };
+}
+
+/** The switches of a node, which only remember how they were set. */
+export class TestControl implements NodeControl {
+  isSyncing = true;
+  readonly log: LogControl;
+  report: SettingsDiff & { readonly settings: readonly SettingView[] } = {
+    settings: [],
+    waiting: [],
+    problems: [],
+  };
+
+  constructor(log: LogControl = new QuietLog()) {
+    this.log = log;
+  }
+
+  settings(): readonly SettingView[] {
+    return this.report.settings;
+  }
+
+  settingsDiff(): SettingsDiff {
+    const { waiting, problems } = this.report;
+    return { waiting, problems };
+  }
+
+  setSyncing(isWanted: boolean): void {
+    this.isSyncing = isWanted;
+  }
+
+  process(): ProcessView {
+    return {
+      program: "peat-mesh-node",
+      commit: "c0ffee",
+      endpointId: "cd".repeat(32),
+      formationTag: "00112233",
+      startedAtMs: 1_800_000_000_000,
+      databaseBytes: 4096,
+      walBytes: 512,
+      listeners: [{ kind: "broker", address: "127.0.0.1:8081" }],
+    };
+  }
+}
+
+/** Says nothing, and is told nothing. */
+class QuietLog implements LogControl {
+  readonly filter = { filter: "info", isOrdered: false, unknown: [] };
+  readonly #ring = new LogRing(1024, 1);
+
+  orderFilter(): void {}
+
+  read(query: LogQuery): LogPage {
+    return this.#ring.read(query);
+  }
 }
 
 export interface BrokerWorld extends AsyncDisposable {
@@ -94,6 +167,7 @@ export async function startBroker(
   const opening = Broker.open({
     store,
     node,
+    control: new TestControl(),
     clock: systemClock,
     address: "127.0.0.1",
     port: 0,

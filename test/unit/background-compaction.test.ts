@@ -1,6 +1,6 @@
 // What the operator sees of compaction, word by word as the older node's guide has it.
 import { afterEach, describe, expect, test } from "bun:test";
-import { compactInBackground } from "../../src/background-compaction.ts";
+import { CompactionFigures, compactInBackground } from "../../src/background-compaction.ts";
 import { openLog, parseLogFilter } from "../../src/base/log.ts";
 import { CollectionPolicies, NO_CHOICES } from "../../src/store/collection-policies.ts";
 import { LateNode } from "../support/late-node.ts";
@@ -35,6 +35,7 @@ const TARGET = "peat_mesh::storage::automerge_store:";
 interface World extends AsyncDisposable {
   readonly node: LateNode;
   readonly lines: string[];
+  readonly figures: CompactionFigures;
   stop(): Promise<void>;
 }
 
@@ -48,12 +49,14 @@ function start(collections: readonly string[] = [], thresholdBytes = 0): World {
   const node = new LateNode({ policies });
   const ending = new AbortController();
   const { store, clock } = node;
+  const figures = new CompactionFigures();
   const options = {
     store,
     clock,
     intervalSecs: INTERVAL_SECS,
     thresholdBytes,
     collections,
+    figures,
   };
   const done = compactInBackground(options, ending.signal);
   const stop = async () => {
@@ -64,7 +67,7 @@ function start(collections: readonly string[] = [], thresholdBytes = 0): World {
     await stop();
     await node[Symbol.asyncDispose]();
   };
-  return { node, lines, stop, [Symbol.asyncDispose]: dispose };
+  return { node, lines, figures, stop, [Symbol.asyncDispose]: dispose };
 }
 
 async function writeTen({ node }: World, name: string): Promise<number> {
@@ -115,9 +118,13 @@ test("a sweep tells what it took, after the interval and not before, and is sile
     `INFO ${TARGET} Compacted 1 documents with prefix 'units:': ${units} -> ${size("units:1")} bytes (${percent(units, size("units:1"))} reduction)`,
     `INFO ${TARGET} background compaction complete count=3 before=${before + units} after=${after + size("units:1")}`,
   ]);
+  const totals = { documents: 3, beforeBytes: before + units, afterBytes: after + size("units:1") };
+  expect(world.figures).toMatchObject(totals);
   lines.splice(0);
   await node.clock.advance(3 * INTERVAL_SECS * 1000);
   expect(told(lines)).toEqual([]);
+  expect(world.figures).toMatchObject(totals);
+  expect(world.figures.sweeps.times.cumulated().at(-1)).toBe(4);
 });
 
 test("a listed collection with its full history keeps it, byte by byte", async () => {
@@ -138,6 +145,7 @@ test("a sweep that fails says so, and the next one does its work", async () => {
   expect(told(lines)).toEqual([
     expect.stringMatching(/WARN .* background compaction failed: \S+ can't be written /),
   ]);
+  expect(world.figures.sweeps).toMatchObject({ failures: 1 });
   node.isReadOnly = false;
   await node.clock.advance(INTERVAL_SECS * 1000);
   expect(told(lines).at(-1)).toContain("background compaction complete count=1 ");

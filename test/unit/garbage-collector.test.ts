@@ -1,7 +1,7 @@
 // What the operator sees of the garbage collector, word by word as of the older node's, and when it works.
 import { afterEach, describe, expect, test } from "bun:test";
 import { openLog, parseLogFilter } from "../../src/base/log.ts";
-import { collectGarbage } from "../../src/garbage-collector.ts";
+import { collectGarbage, GarbageFigures } from "../../src/garbage-collector.ts";
 import { AgingStore, HOUR_MS } from "../support/aging-store.ts";
 import { key } from "../support/memory-store.ts";
 import { VirtualClock } from "../support/virtual-clock.ts";
@@ -23,7 +23,8 @@ function world(intervalSecs = 300) {
   const clock = new VirtualClock();
   const node = new AgingStore({ clock });
   const end = new AbortController();
-  const ended = collectGarbage({ store: node.store, clock, intervalSecs }, end.signal);
+  const figures = new GarbageFigures();
+  const ended = collectGarbage({ store: node.store, clock, intervalSecs, figures }, end.signal);
   const told = () =>
     lines
       .filter((line) => line.includes(TARGET))
@@ -32,6 +33,7 @@ function world(intervalSecs = 300) {
     clock,
     node,
     told,
+    figures,
     async [Symbol.asyncDispose]() {
       end.abort();
       await ended;
@@ -68,6 +70,7 @@ describe("the garbage collector", () => {
     expect(it.told().at(-1)).toMatch(
       /^INFO .*: Periodic GC: collected 300 tombstones, 200 documents in \d+\.\d{3}ms$/,
     );
+    expect(it.figures).toMatchObject({ tombstones: 300, documents: 200 });
     expect(it.node.store.stateFor(key("tracks:1"))).toBeDefined();
     expect(it.node.store.stateFor(key("beacons:1"))).toBeUndefined();
   });
@@ -81,6 +84,7 @@ describe("the garbage collector", () => {
     expect(it.told().at(-1)).toContain("WARN");
     expect(it.told().at(-1)).toContain("Periodic GC put off");
     expect(it.node.store.summary().tombstones).toBe(1);
+    expect(it.figures.sweeps.failures).toBe(1);
     it.node.isDiskFull = false;
     await it.clock.advance(2 * HOUR_MS);
     expect(it.told().at(-1)).toContain("collected 1 tombstones, 0 documents");

@@ -121,6 +121,19 @@ test("an empty node whose discovery begins late catches up before it is ready", 
   expect(waits(own)).not.toContain("caught_up");
 });
 
+test("a peer that is away is told of with the time when it was last connected", async () => {
+  const { name: nodeName, store, coordinator } = node;
+  const clock = new VirtualClock();
+  await using other = await TestNode.start({ name: "beta", secrets: [randomSecret()] });
+  node.seek(other);
+  const about = { nodeName, version: "0.1.0", clock, store, coordinator };
+  const [never] = new NodeStatus(about).peers();
+  expect(never).toMatchObject({ id: other.name, connected: false, lastSeenMs: null });
+  const partings = { of: (name: string) => (name === other.name ? { atMs: 17 } : undefined) };
+  const [once] = new NodeStatus({ ...about, partings }).peers();
+  expect(once).toMatchObject({ id: other.name, connected: false, lastSeenMs: 17 });
+});
+
 test("a remote agent that does not answer is shown, and keeps no node from being ready", () => {
   const { name: nodeName, store, coordinator } = node;
   const clock = new VirtualClock();

@@ -28,7 +28,12 @@ function ask(world: World, call: Call): { status: number; sentence: string } {
   };
   const access = new Access(
     { ...defaults, ...options },
-    { scheme: "http", address, openPaths: new Set(["/api/v1/health", "/api/v1/ready"]) },
+    {
+      scheme: "http",
+      address,
+      openPaths: new Set(["/api/v1/health", "/api/v1/ready"]),
+      guardedPaths: new Set(["/api/v1/logs"]),
+    },
   );
   try {
     access.check({
@@ -45,6 +50,44 @@ function ask(world: World, call: Call): { status: number; sentence: string } {
 }
 
 const bearer = (token: string) => ({ authorization: `Bearer ${token}` });
+
+describe("a WebSocket of a browser", () => {
+  const protocols = (text: string, upgrade = "websocket") =>
+    ask({ reads: "token" }, { headers: { upgrade, "sec-websocket-protocol": text } }).status;
+  const own = `peat.bearer.${Buffer.from(TOKEN).toString("base64url")}`;
+
+  test("may send the token as one of its protocols", () => {
+    expect(protocols(`peat.events, ${own}`)).toBe(200);
+    expect(protocols(own, "WebSocket")).toBe(200);
+  });
+
+  test("is refused with another one, with half of one, and where it is no WebSocket", () => {
+    expect(protocols("peat.events")).toBe(401);
+    expect(protocols(`peat.events, ${own}A`)).toBe(401);
+    expect(protocols(`x${own}`)).toBe(401);
+    expect(protocols(own, "h2c")).toBe(401);
+  });
+});
+
+describe("a guarded path", () => {
+  const logs = { path: "/api/v1/logs" };
+  const nearby = { ...logs, from: "127.0.0.1" };
+
+  test("is read with the token only, also where reads are open, and the refusal names it", () => {
+    const { status, sentence } = ask({}, logs);
+    expect(status).toBe(401);
+    expect(sentence).toContain("PEAT_API_TOKEN");
+    expect(ask({}, { ...logs, headers: bearer(TOKEN) }).status).toBe(200);
+    expect(ask({}, { ...logs, method: "HEAD" }).status).toBe(401);
+  });
+
+  test("is read by those who may write without a token, unless reads are closed", () => {
+    expect(ask({ open: "loopback" }, nearby).status).toBe(200);
+    expect(ask({ open: "all" }, logs).status).toBe(200);
+    expect(ask({ open: "none" }, nearby).status).toBe(401);
+    expect(ask({ open: "loopback", reads: "token" }, nearby).status).toBe(401);
+  });
+});
 
 describe("a write over TCP", () => {
   test("needs the token, and the refusal names PEAT_API_TOKEN", () => {

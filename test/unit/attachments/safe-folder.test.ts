@@ -11,7 +11,8 @@ import {
   writeFileSync,
 } from "node:fs";
 import { parseRelativePath, type RelativePath } from "../../../src/attachments/relative-path.ts";
-import { SafeFolder, systemCode } from "../../../src/attachments/safe-folder.ts";
+import { SafeFolder } from "../../../src/attachments/safe-folder.ts";
+import { systemCode } from "../../../src/base/faults.ts";
 import { type TempFolder, tempFolder } from "../../support/temp-folder.ts";
 
 let place: TempFolder;

@@ -11,17 +11,7 @@ import {
   toHex,
   toUtf8,
 } from "../../../src/base/bytes.ts";
-import { Fault } from "../../../src/base/faults.ts";
-
-function codeOf(run: () => unknown): string {
-  try {
-    run();
-  } catch (error) {
-    if (error instanceof Fault) return error.code;
-    throw error;
-  }
-  return "no fault";
-}
+import { faultCode } from "../../support/faults.ts";
 
 const bytes = fc.uint8Array({ maxLength: 64 });
 
@@ -34,7 +24,7 @@ describe("text forms", () => {
       }),
     );
     for (const text of ["0", "0g", " 00", "0x00", "00\n"]) {
-      expect(codeOf(() => fromHex(text))).toBe("invalid_argument");
+      expect(faultCode(() => fromHex(text))).toBe("invalid_argument");
     }
   });
 
@@ -45,14 +35,14 @@ describe("text forms", () => {
       ),
     );
     for (const text of ["QQ", "QQ=", "QR==", "Q Q=", "QQ==\n", "-_==", "QQ==QQ=="]) {
-      expect(codeOf(() => fromBase64(text))).toBe("invalid_argument");
+      expect(faultCode(() => fromBase64(text))).toBe("invalid_argument");
     }
   });
 
   test("UTF-8 comes back with its byte order mark; what is ill-formed is refused", () => {
     for (const text of ["", "ü€😀", "\ufeffx"]) expect(fromUtf8(toUtf8(text))).toBe(text);
     for (const hex of ["ff", "c3", "eda080", "c080", "f4908080"]) {
-      expect(codeOf(() => fromUtf8(fromHex(hex)))).toBe("wire_invalid");
+      expect(faultCode(() => fromUtf8(fromHex(hex)))).toBe("wire_invalid");
     }
   });
 });
@@ -119,16 +109,16 @@ describe("ByteReader and ByteWriter", () => {
     };
     readAll(whole);
     for (let length = 0; length < whole.length; length += 1) {
-      expect(codeOf(() => readAll(whole.subarray(0, length)))).toBe("wire_invalid");
+      expect(faultCode(() => readAll(whole.subarray(0, length)))).toBe("wire_invalid");
     }
-    expect(codeOf(() => readAll(concatBytes([whole, new Uint8Array(1)])))).toBe("wire_invalid");
+    expect(faultCode(() => readAll(concatBytes([whole, new Uint8Array(1)])))).toBe("wire_invalid");
   });
 
   test("a length over the limit is refused before anything is taken", () => {
     const input = new ByteWriter().u32(0xffffffff).finish();
-    expect(codeOf(() => new ByteReader(input).bytes32(10))).toBe("wire_invalid");
+    expect(faultCode(() => new ByteReader(input).bytes32(10))).toBe("wire_invalid");
     const fits = new ByteWriter().bytes32(new Uint8Array(11)).finish();
-    expect(codeOf(() => new ByteReader(fits).bytes32(10))).toBe("wire_invalid");
+    expect(faultCode(() => new ByteReader(fits).bytes32(10))).toBe("wire_invalid");
     expect(new ByteReader(fits).bytes32(11)).toHaveLength(11);
   });
 
@@ -136,7 +126,7 @@ describe("ByteReader and ByteWriter", () => {
     const largest = new ByteWriter().u64(2n ** 53n - 1n).finish();
     expect(new ByteReader(largest).u64()).toBe(Number.MAX_SAFE_INTEGER);
     const beyond = new ByteWriter().u64(2n ** 53n).finish();
-    expect(codeOf(() => new ByteReader(beyond).u64())).toBe("wire_invalid");
+    expect(faultCode(() => new ByteReader(beyond).u64())).toBe("wire_invalid");
     expect(new ByteReader(beyond).u64Big()).toBe(2n ** 53n);
   });
 

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import { withId, withoutOwnId } from "../../../src/broker/document-text.ts";
+import { cases } from "../../support/effort.ts";
 
 /** Canonical JSON as the store keeps it: keys sorted by UTF-16 code units, no blanks. */
 function canonical(value: unknown): string {
@@ -28,7 +29,7 @@ describe("the _id of a shown document", () => {
         const shown = withId(canonical(document), name);
         expect(shown).toBe(canonical({ ...document, _id: name }));
       }),
-      { numRuns: 2000 },
+      cases(2000),
     );
   });
 
@@ -60,7 +61,7 @@ describe("a document that a client sends back", () => {
           expect(JSON.parse(withoutOwnId(text, name))).toEqual(others);
         },
       ),
-      { numRuns: 2000 },
+      cases(2000),
     );
   });
 
@@ -98,7 +99,7 @@ describe("a document that a client sends back", () => {
         const told = withoutOwnId(text, "x");
         if (told !== text) expect(JSON.parse(`${told}`)).not.toHaveProperty("_id");
       }),
-      { numRuns: 5000 },
+      cases(5000),
     );
   });
 });

@@ -45,7 +45,11 @@ describe("a command line", () => {
 
   test.each([
     [["--brokr-port", "1"], "no option --brokr-port here; did you mean --broker-port?"],
-    [["--formation-secret", "AAAA"], "did you mean --formation-secret-file?"],
+    [
+      ["--formation-secret", "AAAA"],
+      "the flag of PEAT_FORMATION_SECRET is --formation-secret-file",
+    ],
+    [["--node-id", "a"], "no option --node-id here; the flag of PEAT_NODE_ID is --node-name"],
     [["--broker-port"], "--broker-port needs a value"],
     [["--broker-port", "--json"], "--broker-port needs a value"],
     [["--json=yes"], "--json takes no value"],

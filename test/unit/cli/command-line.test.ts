@@ -2,47 +2,24 @@ import { afterAll, describe, expect, test } from "bun:test";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { execute } from "../../../src/cli/command-line.ts";
+import { FAULTS } from "../../../src/base/faults.ts";
 import { COMMANDS } from "../../../src/cli/commands.ts";
+import { EXIT } from "../../../src/cli/context.ts";
+import { EXIT_CODES } from "../../../src/cli/exit-codes.ts";
 import { systemHost } from "../../../src/config/host.ts";
-import type { Program } from "../../../src/config/setting.ts";
+import type { Host, Program } from "../../../src/config/setting.ts";
+import { runCommand } from "../../support/run-command.ts";
 
 const SECRET = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
 const folder = mkdtempSync(join(tmpdir(), "peat-cli-"));
 afterAll(() => rmSync(folder, { recursive: true }));
 
-interface Ran {
-  readonly code: number;
-  readonly stdout: string;
-  readonly stderr: string;
-}
-
-async function run(
+function run(
   args: readonly string[],
   environment: Readonly<Record<string, string>> = { PEAT_FORMATION_SECRET: SECRET, HOSTNAME: "n" },
   program: Program = "peat-mesh-node",
-): Promise<Ran> {
-  const written = { stdout: "", stderr: "" };
-  const output = (name: "stdout" | "stderr") => ({
-    isTerminal: false,
-    pendingBytes: 0,
-    write(text: string) {
-      written[name] += text;
-    },
-  });
-  const code = await execute(
-    {
-      program,
-      environment,
-      stdout: output("stdout"),
-      stderr: output("stderr"),
-      host: systemHost,
-      onStopSignal: () => undefined,
-      onReloadSignal: () => undefined,
-    },
-    args,
-  );
-  return { code, ...written };
+) {
+  return runCommand(args, { program, environment });
 }
 
 describe("help", () => {
@@ -76,17 +53,39 @@ describe("help", () => {
   });
 });
 
+describe("exit codes", () => {
+  test("are all documented, each once", async () => {
+    const faults = Object.values(FAULTS).map(({ exit }) => exit);
+    const known = [...new Set([...faults, ...Object.values(EXIT)])].sort((a, b) => a - b);
+    expect(EXIT_CODES.map(({ code }) => code as number)).toEqual(known);
+    const { code, stdout } = await run(["help", "exit-codes"]);
+    expect(code).toBe(0);
+    for (const { code: exit } of EXIT_CODES)
+      expect(stdout).toMatch(new RegExp(`^ +${exit} {2}`, "m"));
+  });
+});
+
 describe("a wrong command line", () => {
   test.each([
     [["chekc"], "there is no command chekc; did you mean check?"],
     [["check", "--jsn"], "did you mean --json?"],
     [["check", "more"], 'check can\'t use "more"'],
-    [["get"], "get needs more; usage: get PATH"],
-    [["get", "api"], "PATH must begin with a slash"],
-    [["print", "manual"], "yaml, schema, markdown, bash, zsh, fish, not manual"],
+    [["get"], "get needs more; usage: get COLLECTION/ID… | PATH"],
+    [["get", "api"], '"api" must be COLLECTION/ID, such as tracks/t1'],
+    [["get", "a b/c"], 'collection "a b" must be'],
+    [["get", "/a b"], "a path of the broker must have no blanks"],
+    [["put", "/a"], "a path of the broker is given as PATH and JSON"],
+    [["put", "a/b", "{"], "JSON: it is not valid JSON"],
+    [["patch", "a/b", "[]"], "JSON: the root of a document must be a JSON object"],
+    [["put", "a/b", "{}", "--file", "x"], "JSON and --file exclude each other"],
+    [["put", "a/b", "{}", "--if-match", "a b"], "--if-match must be a tag"],
+    [["list", "a", "--json", "--ndjson"], "--json and --ndjson exclude each other"],
+    [["list", "a", "--limit", "0"], "--limit must be a number"],
+    [["query", "a", "--order", "-b"], "--order=-"],
+    [["print", "manual"], "yaml, schema, markdown, commands, bash, zsh, fish, not manual"],
     [["print", "constructor"], "not constructor"],
     [["health", "--timeout", "0"], "--timeout must be seconds"],
-    [["--formation-secret=AAAA"], "did you mean --formation-secret-file?"],
+    [["--formation-secret=AAAA"], "the flag of PEAT_FORMATION_SECRET is --formation-secret-file"],
     [["derive-id", "--name", "a b"], "node name"],
   ])("%p is one sentence and a pointer, exit 64", async (args, told) => {
     const { code, stdout, stderr } = await run(args);
@@ -141,6 +140,35 @@ describe("check", () => {
     expect(code).toBe(78);
     expect(stderr).toContain('gone.yaml": there is no such file');
     expect(stderr).toContain("PEAT_FORMATION_SECRET is required");
+  });
+});
+
+describe("a secret that comes by a pipe", () => {
+  test.each([
+    [["status"]],
+    [["get", "notes/a"]],
+    [["backup", join(folder, "made.peat-backup")]],
+    [["bundle", join(folder, "made.tar.gz")]],
+    [["doctor"]],
+    [["check"]],
+  ])("is read once by %p", async (args) => {
+    const path = join(folder, "piped-secret");
+    let reads = 0;
+    const host: Host = {
+      ...systemHost,
+      readText(file) {
+        if (file !== path) return systemHost.readText(file);
+        reads += 1;
+        return reads === 1 ? SECRET : "";
+      },
+    };
+    const settings = ["--data-dir", folder, "--broker-port", "1", "--formation-secret-file", path];
+    const { stderr } = await runCommand([...args, ...settings], {
+      environment: { HOSTNAME: "n" },
+      host,
+    });
+    expect(stderr).not.toContain("formation-secret-file");
+    expect(reads).toBe(1);
   });
 });
 

@@ -79,8 +79,19 @@ test("a reader that has gone ends the waiting and costs no memory", async () => 
   closeSync(reader);
   output.write("nobody reads this");
   await output.flushed();
+  expect([output.closed.aborted, output.failure]).toEqual([true, undefined]);
   output.write("nor this");
   expect(output.pendingBytes).toBe(0);
   await output.flushed();
   closeSync(writer);
+});
+
+test("a full disk is a failure that is told", async () => {
+  const descriptor = openSync("/dev/full", "w");
+  const output = new DescriptorOutput(descriptor);
+  output.write("no room for this");
+  await output.flushed();
+  expect(output.closed.aborted).toBe(true);
+  expect(output.failure?.message).toContain("no space left");
+  closeSync(descriptor);
 });

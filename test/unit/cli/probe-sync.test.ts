@@ -1,8 +1,7 @@
 // The probe of sync against real listeners on loopback that keep documents as brokers do, badly where a test says so.
 import { afterAll, describe, expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
-import { execute } from "../../../src/cli/command-line.ts";
-import { systemHost } from "../../../src/config/host.ts";
+import { runCommand } from "../../support/run-command.ts";
 import { tempFolder } from "../../support/temp-folder.ts";
 
 const closers: (() => unknown)[] = [];
@@ -70,28 +69,11 @@ function listen(documents: Map<string, unknown>, faults: Faults = {}, tls?: Tls)
   return { url: `${scheme}://127.0.0.1:${server.port}`, seen };
 }
 
-async function probe(args: readonly string[], environment: Record<string, string> = {}) {
-  const written = { stdout: "", stderr: "" };
-  const output = (name: "stdout" | "stderr") => ({
-    isTerminal: false,
-    pendingBytes: 0,
-    write(text: string) {
-      written[name] += text;
-    },
+function probe(args: readonly string[], environment: Record<string, string> = {}) {
+  return runCommand(["probe-sync", ...args], {
+    program: "peat-mesh-node",
+    environment: { PEAT_BROKER_PORT: "9", PEAT_RUNTIME_DIR: "/nowhere", ...environment },
   });
-  const code = await execute(
-    {
-      program: "peat-mesh-node",
-      environment: { PEAT_BROKER_PORT: "9", PEAT_RUNTIME_DIR: "/nowhere", ...environment },
-      stdout: output("stdout"),
-      stderr: output("stderr"),
-      host: systemHost,
-      onStopSignal: () => undefined,
-      onReloadSignal: () => undefined,
-    },
-    ["probe-sync", ...args],
-  );
-  return { code, ...written };
 }
 
 describe("probe-sync", () => {
@@ -124,7 +106,7 @@ describe("probe-sync", () => {
     const documents = new Map<string, unknown>();
     const writer = listen(documents);
     const reader = listen(new Map());
-    const args = ["--write", writer.url, "--read", reader.url, "--timeout", "0.3"];
+    const args = ["--write", writer.url, "--read", reader.url, "--timeout", "2"];
     const { code, stdout, stderr } = await probe(args);
     expect([code, stdout, documents.size]).toEqual([1, "", 0]);
     expect(stderr).toBe(
@@ -135,7 +117,7 @@ describe("probe-sync", () => {
   test("a document of that name with another content is not the one that was written", async () => {
     const documents = new Map<string, unknown>();
     const reader = listen(documents, { isForged: true });
-    const args = ["--write", listen(documents).url, "--read", reader.url, "--timeout", "0.3"];
+    const args = ["--write", listen(documents).url, "--read", reader.url, "--timeout", "2"];
     expect((await probe(args)).code).toBe(1);
   });
 
@@ -202,7 +184,7 @@ describe.skipIf(Bun.which("openssl") === null)("probe-sync over TLS (needs opens
     const good = await probe(["--write", first ?? "", "--read", last ?? ""], environment);
     expect([good.code, good.stderr]).toEqual([0, ""]);
     const thief = listen(documents, {}, makeCertificate("theirs").tls);
-    const args = ["--write", thief.url, "--read", last ?? "", "--timeout", "0.5"];
+    const args = ["--write", thief.url, "--read", last ?? "", "--timeout", "2"];
     const refused = await probe(args, environment);
     expect(refused.code).toBe(1);
     expect(refused.stderr).toContain("the certificate is not the one of PEAT_TLS_CERT");

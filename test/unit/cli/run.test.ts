@@ -3,13 +3,8 @@ import { waitFor } from "../../../scripts/support/waiting.ts";
 import { Fault } from "../../../src/base/faults.ts";
 import { getLog, openLog, parseLogFilter } from "../../../src/base/log.ts";
 import type { Context, StopSignal } from "../../../src/cli/context.ts";
-import {
-  LOG_PENDING_BYTES_MAX,
-  logWriter,
-  type Reread,
-  type Running,
-  runNode,
-} from "../../../src/cli/run.ts";
+import { LOG_PENDING_BYTES_MAX, logWriter } from "../../../src/cli/daemon-log.ts";
+import { type Reread, type Running, runNode } from "../../../src/cli/run.ts";
 import { systemHost } from "../../../src/config/host.ts";
 import { configOf, loadSettings } from "../../../src/config/load.ts";
 import type { Config } from "../../../src/config/settings.ts";

@@ -17,6 +17,7 @@ import {
   type JsonValue,
   printJson,
 } from "../../../src/store/json.ts";
+import { cases } from "../../support/effort.ts";
 import { startId } from "../../support/states.ts";
 
 type Backend = ReturnType<typeof getBackend>;
@@ -146,7 +147,7 @@ test("a change has the bytes and the hash that Automerge gives it", () => {
       }
       reference.free();
     }),
-    { numRuns: 150 },
+    cases(150),
   );
 });
 
@@ -169,7 +170,7 @@ test("what is written loads to the same values, digit by digit, and survives a s
       loaded?.free();
       saved?.free();
     }),
-    { numRuns: 150 },
+    cases(150),
   );
 });
 

@@ -316,7 +316,8 @@ test("documents that are written while a sweep runs lose nothing, and nobody wai
   })();
   const counts: number[] = [];
   let roundsMeanwhile = 0;
-  while (round < 100) {
+  // A later sweep finds something only when a rendering came between, which takes as long as the machine likes.
+  while (round < 100 || counts.slice(1).every((count) => count === 0)) {
     const before = round;
     counts.push((await store.renderings.compact(ALL)).count);
     roundsMeanwhile += round - before;
@@ -325,7 +326,6 @@ test("documents that are written while a sweep runs lose nothing, and nobody wai
   isSwept = true;
   await writing;
   expect(counts[0]).toBe(names.length);
-  expect(counts.slice(1).some((count) => count > 0)).toBe(true);
   expect(roundsMeanwhile).toBeGreaterThan(0);
   await allRendered(store);
   for (const name of names) expect(changesOf(store, name)?.length).toBeGreaterThan(0);

@@ -1,12 +1,14 @@
 import { Database as Sqlite } from "bun:sqlite";
 import { describe, expect, test } from "bun:test";
-import { chmodSync, writeFileSync } from "node:fs";
+import { chmodSync, chownSync, writeFileSync } from "node:fs";
 import { Fault } from "../../../src/base/faults.ts";
 import { Database } from "../../../src/store/database.ts";
 import type { DocumentKey } from "../../../src/store/document-key.ts";
 import { tempFolder } from "../../support/temp-folder.ts";
 
 const CACHE_BYTES = 256 * 1024;
+const IS_ROOT = process.getuid?.() === 0;
+const NOBODY = 65_534;
 
 function faultOf(path: string): string {
   try {
@@ -16,6 +18,16 @@ function faultOf(path: string): string {
     throw error;
   }
   return "opened";
+}
+
+/** A process of its own, to which the class Database is known. */
+function spawnScript(script: string) {
+  const source = import.meta.resolve("../../../src/store/database.ts");
+  const copy = import.meta.resolve("../../../src/store/database-copy.ts");
+  const head = `const { Database } = await import(${JSON.stringify(source)});
+    const { lockDatabase } = await import(${JSON.stringify(copy)});`;
+  const command = [process.execPath, "-e", `${head}${script}`];
+  return Bun.spawn(command, { stdin: "pipe", stdout: "pipe", stderr: "inherit" });
 }
 
 function pragma(path: string, name: string): unknown {
@@ -88,31 +100,41 @@ describe("opening", () => {
     expect(faultOf(folder.file("missing/peat.db"))).toContain("PEAT_DATA_DIR");
   });
 
-  test.skipIf(process.getuid?.() === 0)(
-    "a file that can't be written is refused (not as root)",
-    () => {
+  test.each(["", "-wal"])(
+    "a file that can't be written is refused by its name: peat.db%s",
+    async (suffix) => {
       using folder = tempFolder();
       const path = folder.file("peat.db");
       faultOf(path);
-      chmodSync(path, 0o400);
-      expect(faultOf(path)).toContain("can't be written");
+      writeFileSync(`${path}${suffix}`, "", { flag: "a", mode: 0o400 });
+      chmodSync(`${path}${suffix}`, 0o400);
+      const owned = IS_ROOT ? [folder.path, path, `${path}${suffix}`] : [];
+      for (const own of owned) chownSync(own, NOBODY, NOBODY);
+      const child = spawnScript(`
+      // Root may write whatever there is.
+      if (${IS_ROOT}) process.setuid(${NOBODY});
+      const path = ${JSON.stringify(path)};
+      const open = () => Database.open({ path, cacheBytes: ${CACHE_BYTES} }).close();
+      for (const begin of [open, () => lockDatabase(path)()]) {
+        try {
+          begin();
+        } catch ({ code, message }) {
+          console.log(code, message);
+        }
+      }`);
+      const refused = `storage_unusable ${path}${suffix} can't be written (EACCES); check its owner and mode`;
+      const lines = (await child.stdout.text()).trim().split("\n");
+      expect(lines.map((line) => line.slice(0, refused.length))).toEqual([refused, refused]);
     },
   );
 
   test("a second process is refused while the first lives, and let in once it was killed", async () => {
     using folder = tempFolder();
     const path = folder.file("peat.db");
-    const holder = Bun.spawn(
-      [
-        process.execPath,
-        "-e",
-        `const { Database } = await import(${JSON.stringify(import.meta.resolve("../../../src/store/database.ts"))});
-         Database.open({ path: ${JSON.stringify(path)}, cacheBytes: ${CACHE_BYTES} });
-         console.log("open");
-         await new Promise((resolve) => process.stdin.once("end", resolve).resume());`,
-      ],
-      { stdin: "pipe", stdout: "pipe", stderr: "inherit" },
-    );
+    const holder = spawnScript(`
+      Database.open({ path: ${JSON.stringify(path)}, cacheBytes: ${CACHE_BYTES} });
+      console.log("open");
+      await new Promise((resolve) => process.stdin.once("end", resolve).resume());`);
     const { value } = await holder.stdout.getReader().read();
     expect(new TextDecoder().decode(value)).toContain("open");
     expect(faultOf(path)).toContain("storage_locked");

@@ -1,4 +1,5 @@
 import { describe, expect, test } from "bun:test";
+import { FeedReaders } from "../../../src/store/feed-readers.ts";
 import type { Store, Subscription } from "../../../src/store/store.ts";
 import { openFileStore, tamper } from "../../support/file-store.ts";
 import { openMemoryStore, put, remove } from "../../support/memory-store.ts";
@@ -241,4 +242,26 @@ describe("a data directory restored from an older copy", () => {
     expect(isLost(damaged, await lastToken(damaged))).toBe(false);
     damaged.close();
   }, 20_000);
+});
+
+test("readers are counted by kind with what waits for them, until they close", async () => {
+  const readers = new FeedReaders();
+  const store = openMemoryStore({ readers });
+  const counts = () => readers.load().map(({ kind, ...load }) => [kind, load.readers, load.queued]);
+  const feeds = (["websocket", "websocket", "rpc"] as const).map((reader) =>
+    store.subscribe({ capacity: 10, reader }),
+  );
+  await put(store, "notes:1", { n: 1 });
+  await feeds[0]?.take();
+  expect(counts()).toEqual([
+    ["websocket", 2, 1],
+    ["rpc", 1, 1],
+    ["files", 0, 0],
+  ]);
+  for (const feed of feeds) feed.close();
+  expect(counts().map(([, ...load]) => load)).toEqual([
+    [0, 0],
+    [0, 0],
+    [0, 0],
+  ]);
 });

@@ -2,7 +2,6 @@
 import { expect, test } from "bun:test";
 import { decodeSyncMessage } from "@automerge/automerge";
 import { toHex } from "../../../src/base/bytes.ts";
-import { Fault } from "../../../src/base/faults.ts";
 import {
   decodeSync,
   encodeAcknowledgement,
@@ -11,6 +10,7 @@ import {
   wakingState,
 } from "../../../src/store/guest-document.ts";
 import type { StartId } from "../../../src/store/stamp.ts";
+import { faultCode } from "../../support/faults.ts";
 import { startId } from "../../support/states.ts";
 import vectors from "../../vectors/automerge.json" with { type: "json" };
 
@@ -51,23 +51,14 @@ test("an acknowledgement ends an exchange: who receives it has nothing to say", 
 });
 
 test("damaged bytes and missing changes are faults of whoever sent them", () => {
-  const code = (run: () => unknown) => {
-    try {
-      run();
-    } catch (error) {
-      if (error instanceof Fault) return error.code;
-      throw error;
-    }
-    return "none";
-  };
   const saved = Uint8Array.fromHex(vectors.saved);
-  expect(code(() => GuestDocument.open(saved.subarray(0, 60), ACTOR))).toBe("wire_invalid");
-  expect(code(() => GuestDocument.open(saved.with(40, 1), ACTOR))).toBe("wire_invalid");
-  expect(code(() => decodeSync(new Uint8Array(9)))).toBe("wire_invalid");
+  expect(faultCode(() => GuestDocument.open(saved.subarray(0, 60), ACTOR))).toBe("wire_invalid");
+  expect(faultCode(() => GuestDocument.open(saved.with(40, 1), ACTOR))).toBe("wire_invalid");
+  expect(faultCode(() => decodeSync(new Uint8Array(9)))).toBe("wire_invalid");
   const document = alpha();
   const since = document.heads();
   document.write(new Map([["n", 1]]), { message: "m", timeSecs: 0 });
   const [change] = document.changesSince(since);
-  expect(code(() => GuestDocument.open(change, startId("9")))).toBe("wire_invalid");
+  expect(faultCode(() => GuestDocument.open(change, startId("9")))).toBe("wire_invalid");
   document.free();
 });

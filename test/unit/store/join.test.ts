@@ -1,13 +1,14 @@
-// The laws of the join, on which everything about order rests: 20,000 random states here by default, 120,000 in
-// the full run (PEAT_TEST_FULL=1).
+// The laws of the join, on which everything about order rests: 10,000 random states in `check`, 120,000 in the
+// full run.
 import { describe, expect, test } from "bun:test";
 import { Random } from "../../../scripts/model/random.ts";
 import { join } from "../../../src/store/join.ts";
 import { ZERO_STAMP } from "../../../src/store/stamp.ts";
 import type { DeletedState, LatestState, State } from "../../../src/store/state.ts";
+import { effort } from "../../support/effort.ts";
 import { HistoryPool, observe, randomState, startId } from "../../support/states.ts";
 
-const STATES = process.env["PEAT_TEST_FULL"] === "1" ? 120_000 : 20_000;
+const STATES = effort(10_000, 120_000);
 const TRIPLES = Math.ceil(STATES / 3);
 const HISTORY_PERCENT = 6;
 const FULL_RUN_MS = 120_000;

@@ -7,6 +7,7 @@ import { parseJsonObject, printJson } from "../../../src/store/json.ts";
 import { boundCondition, queryCondition, type SqlCondition } from "../../../src/store/query-sql.ts";
 import { rowsSql } from "../../../src/store/scan.ts";
 import { prepare } from "../../../src/store/schema.ts";
+import { cases, effort } from "../../support/effort.ts";
 import {
   anyDocument,
   anyOrder,
@@ -43,11 +44,11 @@ test("SQL, JavaScript and a naive reading say the same of any document and query
       expect(compileQuery(query)(document)).toBe(expected);
       expect(holdsInSql(queryCondition(query), canonical)).toBe(expected);
     }),
-    { numRuns: 5000 },
+    cases(5000),
   );
   // Neither answer is so rare that the rest says little.
-  expect(held).toBeGreaterThan(500);
-  expect(held).toBeLessThan(4500);
+  expect(held).toBeGreaterThan(effort(100, 500));
+  expect(held).toBeLessThan(effort(900, 4500));
 }, 60_000);
 
 test("places in an order are those of a naive reading, and what SQL leaves out is behind the bound", () => {
@@ -66,7 +67,7 @@ test("places in an order are those of a naive reading, and what SQL leaves out i
         if (isWithin) expect(isLetThrough).toBe(true);
       }
     }),
-    { numRuns: 5000 },
+    cases(5000),
   );
 }, 60_000);
 
@@ -86,6 +87,6 @@ test("a piece of a collection is found by its keys, whatever is asked of its doc
       // Neither a scan of the table nor sorting.
       for (const { detail } of plan) expect(detail).not.toMatch(/SCAN documents|TEMP B-TREE/);
     }),
-    { numRuns: 50 },
+    cases(50),
   );
 }, 60_000);

@@ -15,6 +15,7 @@ import {
   type Tip,
 } from "../../../src/store/rendering.ts";
 import { type LatestState, printLatest } from "../../../src/store/state.ts";
+import { cases } from "../../support/effort.ts";
 import { key } from "../../support/memory-store.ts";
 import { HistoryPool, randomState, startId } from "../../support/states.ts";
 
@@ -142,7 +143,7 @@ describe("growing", () => {
         for (const late of states) compacted.grow(late);
         expect(compacted.json).toBe(printLatest(state));
       }),
-      { numRuns: 200 },
+      cases(200),
     );
   });
 });

@@ -7,6 +7,7 @@ import type { SortKey } from "../../../src/store/document-order.ts";
 import { NO_ENCRYPTION, type SealOptions } from "../../../src/store/seal.ts";
 import type { SearchRequest } from "../../../src/store/search.ts";
 import type { Store } from "../../../src/store/store.ts";
+import { cases } from "../../support/effort.ts";
 import { by, FIRST } from "../../support/encrypted-store.ts";
 import { openFileStore, tamper } from "../../support/file-store.ts";
 import { key, openMemoryStore, put, remove } from "../../support/memory-store.ts";
@@ -97,7 +98,7 @@ describe.each([
             for (const page of pages.slice(0, -1)) expect(page).toHaveLength(limit);
           },
         ),
-        { numRuns: 40 },
+        cases(40),
       );
       store.close();
     }

@@ -1,11 +1,13 @@
 // What the world does to a store: kills its process, fills its disk, changes its rows behind its back.
 import { Database as Sqlite } from "bun:sqlite";
 import { afterAll, describe, expect, spyOn, test } from "bun:test";
-import { rmSync } from "node:fs";
+import { copyFileSync, rmSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { type Clock, systemClock } from "../../../src/base/clock.ts";
 import { Fault } from "../../../src/base/faults.ts";
+import { examineCopy } from "../../../src/store/database-copy.ts";
 import type { DocumentKey } from "../../../src/store/document-key.ts";
+import { NO_ENCRYPTION } from "../../../src/store/seal.ts";
 import { decodeState } from "../../../src/store/state.ts";
 import type { Store } from "../../../src/store/store.ts";
 import { openFileStore, tamper } from "../../support/file-store.ts";
@@ -71,6 +73,9 @@ afterAll(() => {
 
 const big = "x".repeat(20_000);
 
+/** Time stands still: what is written at once is one group, however slow the machine is. */
+const stillClock: Clock = { ...systemClock, monotonic: () => 0 };
+
 async function fill(store: Store): Promise<void> {
   await put(store, "notes:kept", { n: 1 });
   let code = "done";
@@ -95,9 +100,11 @@ async function failAndHeal(
   expect(read(store, "notes:kept")).toBe('{"n":1}');
   expect(read(store, "tracks:new")).toBeUndefined();
   const { documents } = store.summary();
+  expect(store.standings.isDiskFull).toBe(true);
   makeRoom();
   expect(await codeOf(put(store, "notes:kept", { n: 3 }))).toBe("done");
   expect(await codeOf(put(store, "files:new", { big }))).toBe("done");
+  expect(store.standings.isDiskFull).toBe(false);
   expect(read(store, "notes:kept")).toBe('{"n":3}');
   expect(store.summary().documents).toBe(documents + 1);
   expect(fatal).toEqual([]);
@@ -113,7 +120,7 @@ describe("a full disk fails every write of the group, and heals when there is ro
       const first = openFileStore(path);
       await fill(first.store);
       first.store.close();
-      const { store, fatal } = openFileStore(path);
+      const { store, fatal } = openFileStore(path, { clock: stillClock });
       await failAndHeal(store, fatal, () => rmSync(fullDisk.file("ballast")));
       store.close();
       const again = openFileStore(path);
@@ -121,6 +128,24 @@ describe("a full disk fails every write of the group, and heals when there is ro
       again.store.close();
     },
   );
+
+  test.skipIf(!mounted)("and is no obstacle to a copy onto another one (needs mount)", async () => {
+    using elsewhere = tempFolder();
+    const path = fullDisk.file("copied.db");
+    const { store } = openFileStore(path);
+    await fill(store);
+    const id = store.copying.begin();
+    const copied = elsewhere.file("copy.db");
+    copyFileSync(path, copied);
+    copyFileSync(`${path}-wal`, `${copied}-wal`);
+    store.copying.end(id);
+    const { signal } = new AbortController();
+    const options = { keys: "optional", encryption: NO_ENCRYPTION, signal } as const;
+    const { documents } = store.summary();
+    expect(await examineCopy(copied, options)).toMatchObject({ documents, damaged: 0 });
+    store.close();
+    rmSync(path);
+  });
 
   test("one that SQLite is made to believe in", async () => {
     const opened: Sqlite[] = [];
@@ -133,7 +158,7 @@ describe("a full disk fails every write of the group, and heals when there is ro
       return exec.apply(this, args);
     });
     const fatal: Fault[] = [];
-    const store = openMemoryStore({ onFatal: (fault) => fatal.push(fault) });
+    const store = openMemoryStore({ clock: stillClock, onFatal: (fault) => fatal.push(fault) });
     spy.mockRestore();
     const [sqlite] = opened;
     sqlite?.exec("PRAGMA max_page_count = 60");
@@ -236,10 +261,10 @@ describe("a row that was changed behind the store's back", () => {
   describe("is not written to before a peer had its time to send it", () => {
     const damage = `UPDATE documents SET json = '{"n":2}' WHERE key = '$'`;
 
-    /** A clock whose monotonic part can be put forward. */
+    /** A clock whose monotonic part goes on only by `skip`. */
     function skippingClock() {
       let skipped = 0;
-      const clock: Clock = { ...systemClock, monotonic: () => performance.now() + skipped };
+      const clock: Clock = { ...systemClock, monotonic: () => skipped };
       return { clock, skip: (ms: number) => (skipped += ms) };
     }
 

@@ -1,10 +1,10 @@
 // Large states in parts: put together in order, within limits, or refused.
 import { describe, expect, test } from "bun:test";
 import { Assemblies } from "../../../src/sync/assembly.ts";
-import type { ChunkPart } from "../../../src/sync/outbox.ts";
+import type { ChunkPart } from "../../../src/sync/large-states.ts";
 import { STATE_BYTES_MAX } from "../../../src/wire/native.ts";
+import { faultCode } from "../../support/faults.ts";
 import { key } from "../../support/memory-store.ts";
-import { faultCode } from "../wire/codec-rules.ts";
 
 const hash = "a".repeat(32);
 const MIB = 1024 * 1024;

@@ -8,6 +8,7 @@ import { parseJson, printJson } from "../../../src/store/json.ts";
 import type { Store } from "../../../src/store/store.ts";
 import { GuestExchange } from "../../../src/sync/guest-exchange.ts";
 import type { Message } from "../../../src/wire/message.ts";
+import { cases } from "../../support/effort.ts";
 import { GuestDocument } from "../../support/guest/document.ts";
 import { key, openMemoryStore, put, read, remove } from "../../support/memory-store.ts";
 
@@ -346,8 +347,6 @@ async function play(list: readonly Step[], check: (model: Model) => void): Promi
   }
 }
 
-const RUNS = 150;
-
 test("echoes of any age, in any order, through two gateways: all converge, and who has seen a write wins over it", async () => {
   await fc.assert(
     fc.asyncProperty(fc.array(steps, { minLength: 4, maxLength: 40 }), (list) =>
@@ -359,7 +358,7 @@ test("echoes of any age, in any order, through two gateways: all converge, and w
         expect(model.reverted()).toEqual([]);
       }),
     ),
-    { numRuns: RUNS },
+    cases(150),
   );
 }, 120_000);
 
@@ -374,6 +373,6 @@ test("with deletes and later lives nothing returns that was deleted, and all con
         if (!model.hasDeletes) expect(model.reverted()).toEqual([]);
       }),
     ),
-    { numRuns: RUNS },
+    cases(150),
   );
 }, 120_000);

@@ -277,7 +277,7 @@ test("any two stores become equal, whatever happened to them before", async () =
     expect(a.store.sum(ROOT), `seed ${seed}`).toEqual(b.store.sum(ROOT));
     close(a, b);
   }
-});
+}, 60_000);
 
 describe("what a peer asks that makes no sense", () => {
   test("prefixes outside of the tree are passed over", () => {

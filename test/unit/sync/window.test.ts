@@ -104,6 +104,35 @@ test.each([
   },
 );
 
+test("a link that was fast and is slow now soon has a short queue, however little of the window was used", async () => {
+  const clock = new VirtualClock();
+  const window = new Window(clock);
+  for (let n = 0; n < 1_000; n += 1) {
+    window.acknowledged(fill(window, 48 * KIB).at(-1) ?? 0);
+    await clock.advance(1);
+  }
+  expect(fill(window, 48 * KIB).length).toBeGreaterThan(80);
+  window.acknowledged(window.nextSerial() - 1);
+  // 12 bytes a ms want to go, in small frames, over a link that takes 8.
+  const frames: { serial: number; at: number }[] = [];
+  let [waiting, freeAt, worst] = [0, 0, 0];
+  for (let ms = 0; ms < 30_000; ms += 1) {
+    await clock.advance(1);
+    waiting += 12;
+    while (waiting >= 170 && window.hasRoom) {
+      waiting -= 170;
+      freeAt = Math.max(freeAt, ms) + 170 / 8;
+      frames.push({ serial: window.nextSerial(), at: freeAt + 600 });
+      window.sent(frames.at(-1)?.serial ?? 0, 170);
+    }
+    while ((frames[0]?.at ?? Number.POSITIVE_INFINITY) <= ms) {
+      window.acknowledged(frames.shift()?.serial ?? 0);
+      worst = Math.max(worst, window.lastLagMs);
+    }
+  }
+  expect(worst).toBeLessThan(3_600);
+});
+
 test("losses are no queue: one quick acknowledgement in four keeps it open", async () => {
   const clock = new VirtualClock();
   const window = new Window(clock);

@@ -8,7 +8,8 @@ import {
   encodeAttachment,
 } from "../../../src/wire/attachment.ts";
 import { encodeFrame, readFrame } from "../../../src/wire/frame.ts";
-import { damageIsContained, faultCode, truncationIsRefused } from "./codec-rules.ts";
+import { faultCode } from "../../support/faults.ts";
+import { damageIsContained, truncationIsRefused } from "./codec-rules.ts";
 
 const hash = "0f".repeat(32);
 const ask = {

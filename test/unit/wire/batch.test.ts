@@ -3,8 +3,9 @@ import fc from "fast-check";
 import { fromHex, toHex } from "../../../src/base/bytes.ts";
 import { type Batch, decodeBatch, encodeBatch } from "../../../src/wire/batch.ts";
 import { encodeFrame } from "../../../src/wire/frame.ts";
+import { faultCode } from "../../support/faults.ts";
 import vectors from "../../vectors/frames.json" with { type: "json" };
-import { damageIsContained, faultCode, truncationIsRefused, withBytes } from "./codec-rules.ts";
+import { damageIsContained, truncationIsRefused, withBytes } from "./codec-rules.ts";
 
 const { entry } = vectors.batch;
 const recorded: Batch = {

@@ -1,23 +1,12 @@
 // What every codec of untrusted bytes has to stand: truncation at each byte, and random damage.
 import { expect, test } from "bun:test";
 import fc from "fast-check";
-import { Fault } from "../../../src/base/faults.ts";
+import { faultCode } from "../../support/faults.ts";
 
 export interface CodecSample {
   readonly name: string;
   readonly bytes: Uint8Array;
   readonly decode: (bytes: Uint8Array) => unknown;
-}
-
-/** The code of the Fault that `run` throws; undefined when it throws none. Others pass through. */
-export function faultCode(run: () => unknown): string | undefined {
-  try {
-    run();
-    return undefined;
-  } catch (error) {
-    if (error instanceof Fault) return error.code;
-    throw error;
-  }
 }
 
 export function withBytes(bytes: Uint8Array, at: number, value: readonly number[]): Uint8Array {

@@ -17,8 +17,9 @@ import {
   VERDICT_REJECTED,
 } from "../../../src/wire/formation-auth.ts";
 import { CHALLENGE_BYTES_MAX, RESPONSE_BYTES_MAX } from "../../../src/wire/limits.ts";
+import { faultCode } from "../../support/faults.ts";
 import vectors from "../../vectors/formation-auth.json" with { type: "json" };
-import { damageIsContained, faultCode, truncationIsRefused } from "./codec-rules.ts";
+import { damageIsContained, truncationIsRefused } from "./codec-rules.ts";
 
 const challenge: Challenge = {
   formationId: vectors.formationId,

@@ -4,8 +4,9 @@ import { BugError } from "../../../src/base/assert.ts";
 import { concatBytes, fromHex, toHex } from "../../../src/base/bytes.ts";
 import { encodeFrame, type Frame, FrameDecoder } from "../../../src/wire/frame.ts";
 import { GUEST_PAYLOAD_BYTES_MAX } from "../../../src/wire/limits.ts";
+import { faultCode } from "../../support/faults.ts";
 import vectors from "../../vectors/frames.json" with { type: "json" };
-import { damageIsContained, faultCode, truncationIsRefused, withBytes } from "./codec-rules.ts";
+import { damageIsContained, truncationIsRefused, withBytes } from "./codec-rules.ts";
 
 const guest = { payloadBytesMax: GUEST_PAYLOAD_BYTES_MAX };
 

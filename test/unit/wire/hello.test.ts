@@ -3,7 +3,8 @@ import { expect, test } from "bun:test";
 import fc from "fast-check";
 import { toHex } from "../../../src/base/bytes.ts";
 import { decodeHello, encodeHello, HELLO_BYTES_MAX, type Hello } from "../../../src/wire/hello.ts";
-import { faultCode, truncationIsRefused, withBytes } from "./codec-rules.ts";
+import { faultCode } from "../../support/faults.ts";
+import { truncationIsRefused, withBytes } from "./codec-rules.ts";
 
 const hello: Hello = {
   name: "peat-mesh-0.east",

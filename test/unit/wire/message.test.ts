@@ -5,8 +5,9 @@ import { encodeFrame, type Frame } from "../../../src/wire/frame.ts";
 import { decodeHeartbeat, encodeHeartbeat } from "../../../src/wire/heartbeat.ts";
 import { decodeMessage, encodeMessage, type Message } from "../../../src/wire/message.ts";
 import { decodeTombstone } from "../../../src/wire/tombstone.ts";
+import { faultCode } from "../../support/faults.ts";
 import vectors from "../../vectors/frames.json" with { type: "json" };
-import { damageIsContained, faultCode, truncationIsRefused, withBytes } from "./codec-rules.ts";
+import { damageIsContained, truncationIsRefused, withBytes } from "./codec-rules.ts";
 
 const tombstones = vectors.tombstones.map((each) => decodeTombstone(fromHex(each.payload)));
 const [bidirectional, systemWide] = tombstones;

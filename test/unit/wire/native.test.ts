@@ -3,6 +3,7 @@ import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import { ByteReader, ByteWriter, toUtf8 } from "../../../src/base/bytes.ts";
 import { FrameDecoder, readFrame } from "../../../src/wire/frame.ts";
+import type { StandingKind } from "../../../src/wire/inquiry.ts";
 import {
   decodeNative,
   encodeNative,
@@ -13,7 +14,8 @@ import {
   STATE_BYTES_MAX,
   STATES_BYTES_TARGET,
 } from "../../../src/wire/native.ts";
-import { damageIsContained, faultCode, truncationIsRefused, withBytes } from "./codec-rules.ts";
+import { faultCode } from "../../support/faults.ts";
+import { damageIsContained, truncationIsRefused, withBytes } from "./codec-rules.ts";
 
 const hash = "0123456789abcdef0123456789abcdef";
 const head = "ab".repeat(32);
@@ -59,6 +61,24 @@ const samples: readonly NativeMessage[] = [
   { type: "orphans", entries: [{ key: "a:b", hash }] },
   { type: "rules", entries: [{ collection: "tracks", rules: "LatestOnly tombstone:60 ttl:none" }] },
   { type: "resumed" },
+  { type: "inquiry", nonce: 3, key: "tracks:a" },
+  {
+    type: "report",
+    nonce: 3,
+    now: 1_800_000_000_000,
+    isDiskFull: true,
+    isCatchingUp: false,
+    isQueued: true,
+    queued: 9,
+    standing: "deleted",
+    life: 1,
+    hash,
+    changedAt: 1_800_000_000_000,
+    bytes: 45,
+    deletedAt: 1_799_999_999_999,
+    by: "node-c",
+    stuck: "",
+  },
 ];
 
 /** Payload of a message, and how a payload of its type is decoded. */
@@ -128,6 +148,35 @@ const messages: fc.Arbitrary<NativeMessage> = fc.oneof(
     entries: listOf(fc.record({ collection: text, rules: text })),
   }),
   fc.record({ type: is("resumed") }),
+  fc.record({ type: is("inquiry"), nonce: u32, key: text }),
+  fc.record({
+    type: is("report"),
+    nonce: u32,
+    now: moment,
+    isDiskFull: fc.boolean(),
+    isCatchingUp: fc.boolean(),
+    isQueued: fc.boolean(),
+    queued: u32,
+    standing: fc.constantFrom<StandingKind[]>(
+      ...([
+        "absent",
+        "alive",
+        "deleted",
+        "forgotten",
+        "aside",
+        "damaged",
+        "expired",
+        "other",
+      ] as const),
+    ),
+    life: u32,
+    hash: hex(16),
+    changedAt: moment,
+    bytes: u32,
+    deletedAt: moment,
+    by: text,
+    stuck: text,
+  }),
   fc.record({ type: is("orphans"), entries: listOf(fc.record({ key: text, hash: hex(16) })) }),
 );
 
@@ -174,7 +223,8 @@ describe("every message", () => {
       return frame.type;
     });
     expect(types).toEqual([
-      0x21, 0x22, 0x23, 0x24, 0x25, 0x26, 0x27, 0x28, 0x29, 0x2a, 0x2c, 0x2d, 0x2e, 0x2f,
+      0x21, 0x22, 0x23, 0x24, 0x25, 0x26, 0x27, 0x28, 0x29, 0x2a, 0x2c, 0x2d, 0x2e, 0x2f, 0x30,
+      0x31,
     ]);
   });
 });
@@ -204,7 +254,7 @@ test("bytes after the end of a message are refused, but for a chunk", () => {
 });
 
 test("a frame of a type from later versions is skipped, whatever it holds", () => {
-  for (const type of [0x00, 0x1f, 0x30, 0xff]) {
+  for (const type of [0x00, 0x1f, 0x32, 0xff]) {
     expect(decodeNative({ key: "", type, payload: Uint8Array.of(1, 2, 3) })).toBeUndefined();
   }
 });

@@ -4,7 +4,7 @@ import { deflateRawSync } from "node:zlib";
 import fc from "fast-check";
 import { ByteWriter, toUtf8 } from "../../../src/base/bytes.ts";
 import { FRAME_PACKED_TYPE, pack, unpack } from "../../../src/wire/packed.ts";
-import { faultCode } from "./codec-rules.ts";
+import { faultCode } from "../../support/faults.ts";
 
 const LIMIT = 100_000;
 const frameOf = (payload: Uint8Array, type = 0x21) => ({ key: "", type, payload });

@@ -10,8 +10,9 @@ import {
   type Tombstone,
   type TombstoneDirection,
 } from "../../../src/wire/tombstone.ts";
+import { faultCode } from "../../support/faults.ts";
 import vectors from "../../vectors/frames.json" with { type: "json" };
-import { damageIsContained, faultCode, truncationIsRefused, withBytes } from "./codec-rules.ts";
+import { damageIsContained, truncationIsRefused, withBytes } from "./codec-rules.ts";
 
 type Recorded = (typeof vectors.tombstones)[number];
 
