@@ -243,11 +243,9 @@ export class Coordinator {
   }
 
   async #admit(member: Member): Promise<void> {
+    if (this.#isClosed) member.link.close(CLOSE.normal.code, CLOSE.normal.reason);
+    if (this.#isClosed || this.orders.turnsAway(member.link)) return;
     const existing = this.#sessions.get(member.name);
-    if (this.#isClosed || !this.orders.permits(member.link.remoteId)) {
-      member.link.close(CLOSE.normal.code, CLOSE.normal.reason);
-      return;
-    }
     if (existing === undefined) {
       this.#begin(member);
       return;
@@ -263,7 +261,9 @@ export class Coordinator {
       member.link.close(close.code, close.reason);
       return;
     }
-    if (this.#isClosed || this.#sessions.get(existing.name) !== existing) {
+    // Much may have happened meanwhile: an order to stop, another link, the end of everything.
+    const isPermitted = this.orders.permits(member.link.remoteId);
+    if (this.#isClosed || !isPermitted || this.#sessions.get(existing.name) !== existing) {
       await this.#admit(member);
       return;
     }
