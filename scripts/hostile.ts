@@ -1,7 +1,7 @@
 // bun scripts/hostile.ts: thousands of hostile connections against the compiled executable; prints a table.
 import { parseArgs } from "node:util";
 import { loadAverage, machine } from "./bench/processes.ts";
-import { PHASE_HEAD, printPhase, printResult, runLoad } from "./hostile/load.ts";
+import { KEPT_MB_MAX, PHASE_HEAD, printPhase, printResult, runLoad } from "./hostile/load.ts";
 import { Victim } from "./hostile/victim.ts";
 import { exitOnSignals } from "./support/at-exit.ts";
 import { ensureHostExecutable, meshNodePath } from "./support/executable.ts";
@@ -11,7 +11,6 @@ const USAGE = `usage: bun scripts/hostile.ts [--connections 10000]
 Ends with 1 when the attacked node keeps more than 10 MB, or floods its log.`;
 
 const CONNECTIONS = 10_000;
-const KEPT_MB_MAX = 10;
 /** Refusals are told every ten seconds at most. */
 const LINES_PER_SECOND_MAX = 0.2;
 

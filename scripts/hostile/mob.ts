@@ -48,17 +48,20 @@ async function obey(strangers: readonly Stranger[], order: MobOrder): Promise<Mo
   if (attack === undefined) throw new Error(`no attack is called ${order.attack}`);
   const numbers = Array.from({ length: order.connections }, (_, n) => n);
   let refused = 0;
-  await forEachBounded(numbers, attack.name === SILENCE ? SILENT_LANES : LANES, async (n) => {
-    const stranger = strangers[n % strangers.length];
+  const isSilence = attack.name === SILENCE;
+  await forEachBounded(numbers, isSilence ? SILENT_LANES : LANES, async (n) => {
+    // An endpoint's first connection comes by the address that it was told, later ones may all come by ::1: those that
+    // are silent together would be too many from one source.
+    const stranger = isSilence ? await open(n) : strangers[n % strangers.length];
     if (stranger === undefined) throw new Error("nobody is here");
     if ((await attackOnce(stranger, order.target, attack)) === "refused") refused += 1;
+    if (isSilence) await stranger.close();
   });
   return { refused };
 }
 
-const strangers = await Promise.all(
-  Array.from({ length: STRANGERS }, (_, n) => Stranger.open({ bindAddress: `127.0.1.${n + 1}:0` })),
-);
+const open = (n: number) => Stranger.open({ bindAddress: `127.0.1.${(n % STRANGERS) + 1}:0` });
+const strangers = await Promise.all(Array.from({ length: STRANGERS }, (_, n) => open(n)));
 process.on("message", (order: MobOrder) => {
   obey(strangers, order).then(
     (report) => process.send?.(report),

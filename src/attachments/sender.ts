@@ -135,7 +135,9 @@ export class Sender {
       const sentence = `distribution_id: was sent by ${distribution.sender}; cancel it there`;
       throw new Fault("conflict", sentence);
     }
-    if (distribution.verdict !== "distributing") return false;
+    // Who has all of it may have said so before this node has drawn its conclusion.
+    const isUnderWay = distribution.verdict === "distributing";
+    if (!isUnderWay || verdictOf(distribution) !== undefined) return false;
     return await this.#finish(distribution, "cancelled");
   }
 
@@ -158,10 +160,9 @@ export class Sender {
   /** Sees everything to its end, until close(). */
   async run(): Promise<void> {
     const { signal } = this.#stop;
-    const { clock, distributions, staging, retentionSecs } = this.#options;
+    const { clock, distributions, retentionSecs } = this.#options;
     const agingMs = retentionSecs === 0 ? IDLE_LOOK_MS : retentionSecs * 500;
     const idleMs = Math.min(IDLE_LOOK_MS, Math.max(LOOK_MS, agingMs));
-    await staging.clean().catch(told);
     await distributions.ready;
     while (!signal.aborted) {
       const woken = new Promise<void>((resolve) => {

@@ -78,10 +78,16 @@ export class Staging implements AsyncDisposable {
     this.#folder = folder;
   }
 
-  /** Makes the folder if there is none. Rejects with the system's error. */
+  /**
+   * Makes the folder if there is none, and removes what a copy left behind that broke off with its process. Rejects
+   * with the system's error; fault `storage_failed`.
+   */
   static async open(options: StagingOptions): Promise<Staging> {
     await mkdir(options.path, { recursive: true, mode: 0o700 });
-    return new Staging(options, await SafeFolder.open(options.path));
+    const staging = new Staging(options, await SafeFolder.open(options.path));
+    // Before the first copy is begun: those that follow have the same names.
+    await staging.#removeAll((name) => name.includes(PART));
+    return staging;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -132,11 +138,6 @@ export class Staging implements AsyncDisposable {
       const hash = OWN_NAME.exec(name)?.[1];
       return hash !== undefined && !hashes.has(hash);
     });
-  }
-
-  /** Removes what a copy left behind that broke off with its process. Fault `storage_failed`. */
-  async clean(): Promise<void> {
-    await this.#removeAll((name) => name.includes(PART));
   }
 
   async #removeAll(isMeant: (name: string) => boolean): Promise<void> {

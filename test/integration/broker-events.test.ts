@@ -4,7 +4,7 @@ import { systemClock, within } from "../../src/base/clock.ts";
 import { documentKey } from "../../src/store/document-key.ts";
 import { type BrokerWorld, startBroker } from "../support/start-broker.ts";
 
-const DEADLINE_MS = 5000;
+const DEADLINE_MS = 30_000;
 
 /** A WebSocket client that shakes hands and then reads nothing until told to. */
 async function standstill({ broker }: BrokerWorld, query = "") {
@@ -171,7 +171,7 @@ describe("a WebSocket client", () => {
     const client = await world.socket();
     const startedMs = performance.now();
     await world.broker.close();
-    expect(performance.now() - startedMs).toBeLessThan(5000);
+    expect(performance.now() - startedMs).toBeLessThan(20_000);
     await client.until(() => client.closed !== undefined);
     expect(client.texts).toEqual([
       '{"type":"TopologyChanged","new_role":"stopped","peer_count":0}',

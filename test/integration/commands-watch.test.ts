@@ -45,6 +45,9 @@ async function begun(world: BrokerWorld, watching: Watching): Promise<void> {
     await world.put(`/documents/begin/p${probes}`, "{}");
     return watching.text() === "" ? undefined : true;
   });
+  await waitFor("the last of them", DEADLINE_MS, () =>
+    watching.text().includes(`p${probes}`) ? true : undefined,
+  );
 }
 
 const ids = (events: readonly Event[], collection: string) =>

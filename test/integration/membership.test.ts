@@ -53,14 +53,16 @@ test("simultaneous dials end in one link, the same on both ends, and stay with i
       const isSame = ours.link.direction !== theirs.link.direction;
       return isSame && ours.isAgreed && theirs.isAgreed ? { ours, theirs } : undefined;
     });
+    // Two ends, each with its link and perhaps those that were replaced.
+    const connected = () => log.with("Peer connected to Iroh").length;
+    const links = connected();
     await a.put("tracks:1", { n: 1 });
     await b.shows("tracks:1", '{"n":1}');
     await b.put("tracks:2", { n: 2 });
     await a.shows("tracks:2", '{"n":2}');
     expect(a.sessionWith(b)).toBe(agreed.ours);
     expect(b.sessionWith(a)).toBe(agreed.theirs);
-    // Two ends, each with its link and perhaps the one that was replaced.
-    expect(log.with("Peer connected to Iroh").length).toBeLessThanOrEqual(4);
+    expect(connected()).toBe(links);
     const others = log
       .with("Peer disconnected")
       .filter((line) => !line.endsWith("connection stays"));
@@ -113,7 +115,8 @@ test("two live nodes of one name: one told in full, the younger turned away, no 
   for (const address of [one, other]) expect(line).toContain(address);
   await log.shows("Peer disconnected from Iroh peer=node-c reason=duplicate name");
   await allEqual([c, first, second, between], 2);
-  expect(first.sessionWith(c)).toBeDefined();
+  // A machine that stands still while the first is asked whether it lives may have the second one stay.
+  expect([first, second].filter((twin) => twin.sessionWith(c) !== undefined).length).toBe(1);
   expect(log.with("Two live nodes have one name").length).toBe(1);
   // It was ten times a second once: the one that is turned away comes back ever less often.
   const turnedAway = () => log.with("peer=node-c reason=duplicate name").length;
@@ -202,6 +205,7 @@ describe("at every moment of a roll-over, whoever dials whom", () => {
 
 test("a node with another secret is refused, with the reason in the log and on its side", async () => {
   using log = new LogLines("debug");
+  const sinceMs = performance.now();
   await using a = await start("node-a");
   await using other = await start("node-b", [randomSecret()]);
   // By its endpoint id: by name it would not even find this node.
@@ -223,8 +227,11 @@ test("a node with another secret is refused, with the reason in the log and on i
   expect(a.coordinator.sessions).toEqual([]);
   expect(other.coordinator.sessions).toEqual([]);
   // It goes on trying; the log does not go on telling.
-  await waitFor("more attempts", 10_000, () => a.coordinator.refusedConnections >= 4 || undefined);
-  expect(log.with("Connection refused").length).toBe(1);
+  const told = await waitFor("more attempts", 30_000, () =>
+    a.coordinator.refusedConnections >= 4 ? log.with("Connection refused").length : undefined,
+  );
+  // One line in ten seconds, however many there are.
+  expect(told).toBeLessThanOrEqual(1 + Math.floor((performance.now() - sinceMs) / 10_000));
 });
 
 test("a node with another secret that is looked for by name is not mistaken for a member", async () => {
@@ -274,7 +281,7 @@ test("a peer that speaks only the older protocol becomes a guest, and news of it
   a.seek({ name, address: older.address });
   const line = await log.shows("INFO", "Peer speaks only the older protocol");
   expect(line).toContain("peer=older-node");
-  await waitFor("the guest", 5000, () => a.coordinator.guests[0]);
+  await waitFor("the guest", 20_000, () => a.coordinator.guests[0]);
   // Discovery says the same again and again; the verdict stands.
   for (let n = 0; n < 5; n += 1) a.seek({ name, address: older.address });
   await using b = await start("node-b");
@@ -293,7 +300,7 @@ test("a stop does not wait for a dial that nobody answers", async () => {
   a.seek(b);
   await a.connected(b);
   a.seek({ name: parseNodeName("nobody"), address: `127.0.0.1:${silent.port}` });
-  await waitFor("the dial", 5000, () => a.coordinator.sought().length === 2 || undefined);
+  await waitFor("the dial", 20_000, () => a.coordinator.sought().length === 2 || undefined);
   await b.put("tracks:1", { n: 1 });
   await a.shows("tracks:1", '{"n":1}');
   const sinceMs = performance.now();
@@ -301,6 +308,6 @@ test("a stop does not wait for a dial that nobody answers", async () => {
   // The dial gives up after 30 s.
   expect(performance.now() - sinceMs).toBeLessThan(10_000);
   // The peer has been told, and does not find out by silence.
-  await waitFor("the goodbye", 2000, () => b.coordinator.sessions.length === 0 || undefined);
+  await waitFor("the goodbye", 10_000, () => b.coordinator.sessions.length === 0 || undefined);
   silent.close();
 });

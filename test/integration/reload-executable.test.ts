@@ -69,6 +69,7 @@ test("log level, static peers and token are taken; the service manager is told o
   expect([await statusOfPut(node, OLD), await statusOfPut(node, NEW)]).toEqual([401, 200]);
   // From the reload on only warnings, and as JSON.
   const waits = '"Changed settings wait for a restart","settings":["brokerPort"]';
+  await waitFor("the warning", LIMIT_MS, () => count(node, waits) > 0 || undefined);
   expect(count(node, waits)).toBe(1);
   await waitFor(
     "the same connection there",

@@ -7,7 +7,7 @@ import {
   HealthCheckResponse_ServingStatus as Status,
 } from "../../src/rpc/gen/grpc/health/v1/health_pb.ts";
 import { Flag, FrameType, frame, headerBlock, RawHttp2 } from "../support/raw-http2.ts";
-import { codeOf, type RpcWorld, startRpc, TOKEN } from "../support/start-rpc.ts";
+import { codeOf, patientClock, type RpcWorld, startRpc, TOKEN } from "../support/start-rpc.ts";
 
 const LIMIT_MS = 10_000;
 const PATH = "/peat.sidecar.v1.PeatSidecar/GetDocument";
@@ -54,7 +54,7 @@ describe("a listener beyond loopback", () => {
 
 test("who watches the health of a node is told each change, and its end", async () => {
   let isReady = false;
-  await using world = await startRpc({ parts: { isReady: () => isReady } });
+  await using world = await startRpc({ parts: { isReady: () => isReady }, clock: patientClock });
   const health = world.clientOf(Health, { protocol: "grpc" });
   const watch = health.watch({})[Symbol.asyncIterator]();
   expect((await watch.next()).value?.status).toBe(Status.NOT_SERVING);

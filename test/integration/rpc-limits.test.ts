@@ -8,9 +8,9 @@ import { callHeaders, RawHttp2 } from "../../scripts/support/raw-http2.ts";
 import { waitFor } from "../../scripts/support/waiting.ts";
 import { Fault } from "../../src/base/faults.ts";
 import { openMemoryStore, put } from "../support/memory-store.ts";
-import { codeOf, startRpc } from "../support/start-rpc.ts";
+import { codeOf, patientClock, startRpc } from "../support/start-rpc.ts";
 
-const LIMIT_MS = 10_000;
+const LIMIT_MS = 20_000;
 const PATH = "/peat.sidecar.v1.PeatSidecar/GetDocument";
 const LIMITS = {
   headerReadMs: 150,
@@ -20,7 +20,7 @@ const LIMITS = {
   streamsMax: 4,
 };
 /** For those who do what they should, in a process that may stand for a while. */
-const PATIENT = { ...LIMITS, headerReadMs: 1000, idleMs: 1000 };
+const PATIENT = { ...LIMITS, headerReadMs: 2500, idleMs: 2500 };
 const QUIET = { ...LIMITS, headerReadMs: 60_000, idleMs: 60_000, pingMs: 60_000 };
 
 /** All that a connection says until it is closed. */
@@ -136,7 +136,7 @@ test("an HTTP/2 client that answers no PING is gone", async () => {
 
 test("an HTTP/2 client that answers PINGs stays", async () => {
   // Client and server share this process, which may stand for a while.
-  const pingAckMs = 1000;
+  const pingAckMs = 2500;
   await using world = await startRpc({ connections: { ...LIMITS, idleMs: 60_000, pingAckMs } });
   const session = connectHttp2(world.url());
   let pings = 0;
@@ -231,7 +231,7 @@ test("of two thousand calls at once by a client that heeds no limit, all that is
 
 test("a stop lets calls under way end, and refuses new ones", async () => {
   const { store, release, waiting } = heldStore();
-  const world = await startRpc({ store });
+  const world = await startRpc({ store, clock: patientClock });
   const call = world.client().putDocument(NOTE);
   await waitFor("the write", LIMIT_MS, () => waiting() > 0 || undefined);
   const closing = world.server.close();

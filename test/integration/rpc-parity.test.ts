@@ -138,12 +138,14 @@ test("connections that say nothing are closed while others write", async () => {
       streamsMax: 128,
     },
   });
+  const client = world.client({ protocol: "grpc" });
+  // Whose first bytes are there has a connection that those who say nothing don't get.
+  await client.putDocument({ ...NOTE, jsonData: "{}" });
   const silent = await Promise.all(Array.from({ length: 32 }, () => world.connect()));
   const closed = silent.map((socket) => {
     socket.on("error", () => undefined);
     return new Promise<void>((resolve) => socket.once("close", () => resolve()));
   });
-  const client = world.client({ protocol: "grpc" });
   let isOver = false;
   const ended = Promise.all(closed).then(() => {
     isOver = true;

@@ -4,7 +4,7 @@ import { Code, ConnectError } from "@connectrpc/connect";
 import { waitFor } from "../../scripts/support/waiting.ts";
 import { StreamMark } from "../../src/rpc/gen/peat/sidecar/v1/sidecar_pb.ts";
 import { put } from "../support/memory-store.ts";
-import { type ClientOptions, startRpc } from "../support/start-rpc.ts";
+import { type ClientOptions, patientClock, startRpc } from "../support/start-rpc.ts";
 
 const LIMIT_MS = 10_000;
 
@@ -55,7 +55,7 @@ describe("a stream", () => {
     const { protocol, useBinaryFormat, httpVersion } = options;
     const name = `${protocol} ${useBinaryFormat ? "binary" : "JSON"} over HTTP/${httpVersion}`;
     test(`of ${name} tells when it is live, then changes, and ends with the node`, async () => {
-      await using world = await startRpc();
+      await using world = await startRpc({ clock: patientClock });
       const stream = world.client(options).subscribe({ collections: ["notes"], resume: {} });
       const messages = stream[Symbol.asyncIterator]();
       const begun = (await messages.next()).value?.position;
@@ -80,7 +80,7 @@ describe("a stream", () => {
   }
 
   test("goes on beyond the deadline of calls, which its request alone has", async () => {
-    await using world = await startRpc({ deadlines: { defaultMs: 1000, maxMs: 1000 } });
+    await using world = await startRpc({ deadlines: { defaultMs: 3000, maxMs: 3000 } });
     const headers = { "connect-timeout-ms": "20000", "grpc-timeout": "20S" };
     const opening = CLIENTS.map(async (options) => {
       const stream = world.client(options).subscribe({ resume: { liveOnly: true } }, { headers });
@@ -91,7 +91,7 @@ describe("a stream", () => {
     const nexts = (await Promise.all(opening)).map((messages) => messages.next());
     await world.client().getStatus({});
     const openedAt = performance.now();
-    const isOver = () => performance.now() - openedAt > 2000 || undefined;
+    const isOver = () => performance.now() - openedAt > 4000 || undefined;
     await waitFor("the deadline to be over", LIMIT_MS, isOver);
     await put(world.store, "notes:a", {});
     for (const { value } of await Promise.all(nexts)) expect(value).toMatchObject({ docId: "a" });

@@ -18,7 +18,7 @@ import { tempFolder } from "./temp-folder.ts";
 
 export const TOKEN = "a-token-of-the-test";
 export const JSON_TYPE = { "content-type": "application/json" };
-const DEADLINE_MS = 5000;
+const DEADLINE_MS = 30_000;
 
 /** A node as the broker sees it, moved by the test. */
 export class TestNode implements NodeView {

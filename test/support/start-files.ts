@@ -76,10 +76,15 @@ export class FileNode implements AsyncDisposable {
       },
     });
     const { store, formation, coordinator, network } = node;
-    const files = await openFiles(settings, { store, formation, coordinator, network });
-    if (files === undefined) throw new Error("a node of files sends or receives");
-    late.files = files;
-    return new FileNode(node, files, folder);
+    try {
+      const files = await openFiles(settings, { store, formation, coordinator, network });
+      if (files === undefined) throw new Error("a node of files sends or receives");
+      late.files = files;
+      return new FileNode(node, files, folder);
+    } catch (error) {
+      await node[Symbol.asyncDispose]();
+      throw error;
+    }
   }
 
   get name() {

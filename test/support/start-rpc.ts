@@ -14,11 +14,12 @@ import {
   createGrpcWebTransport,
 } from "@connectrpc/connect-node";
 import { Random } from "../../scripts/model/random.ts";
-import { systemClock } from "../../src/base/clock.ts";
+import { type Clock, systemClock } from "../../src/base/clock.ts";
 import { Secret } from "../../src/base/secret.ts";
 import { Formation } from "../../src/identity/formation.ts";
 import { parseNodeName } from "../../src/identity/peer.ts";
 import { PeatSidecar } from "../../src/rpc/gen/peat/sidecar/v1/sidecar_pb.ts";
+import { CLOSE_MS } from "../../src/rpc/limits.ts";
 import type { ListenAddress } from "../../src/rpc/listen-address.ts";
 import { RpcServer, type RpcServerOptions } from "../../src/rpc/server.ts";
 import { type RpcParts, RpcServices } from "../../src/rpc/services.ts";
@@ -39,6 +40,12 @@ export interface ClientOptions {
   readonly useBinaryFormat: boolean;
   readonly headers?: Readonly<Record<string, string>>;
 }
+
+/** A listener that stops waits long for what is under way: clients share its process, which may stand for a while. */
+export const patientClock: Clock = {
+  ...systemClock,
+  after: (ms, run) => systemClock.after(ms === CLOSE_MS ? 20_000 : ms, run),
+};
 
 const FORMATION_SECRET = new Secret(new Uint8Array(32).fill(7));
 

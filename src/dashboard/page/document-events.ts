@@ -22,7 +22,7 @@ export function followCollection(collection: string, listener: Listener): () => 
   let timer: ReturnType<typeof setTimeout> | undefined;
   let isOver = false;
 
-  const receive = ({ data }: MessageEvent) => {
+  const receive = (data: unknown) => {
     const event: unknown = JSON.parse(String(data));
     const type = textOf(field(event, "type"));
     if (type === "SyncEvent") listener(textOf(field(event, "doc_id")));
@@ -30,16 +30,23 @@ export function followCollection(collection: string, listener: Listener): () => 
   };
   const leave = () => {
     clearTimeout(timer);
-    socket?.close();
+    const left = socket;
     socket = undefined;
+    // One that is not open yet closes itself once it is: browsers warn of one that is closed before.
+    if (left?.readyState === WebSocket.OPEN) left.close();
   };
   const connect = () => {
     leave();
     if (isOver || document.hidden) return;
     const current = new WebSocket(urlOf(collection), socketProtocols());
     socket = current;
-    current.addEventListener("open", () => listener(undefined));
-    current.addEventListener("message", receive);
+    current.addEventListener("open", () => {
+      if (socket === current) listener(undefined);
+      else current.close();
+    });
+    current.addEventListener("message", ({ data }) => {
+      if (socket === current) receive(data);
+    });
     current.addEventListener("close", () => {
       if (socket === current) timer = setTimeout(connect, RETRY_MS);
     });
