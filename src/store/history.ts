@@ -13,7 +13,14 @@ import {
   putValue,
   readRoot,
 } from "./automerge-values.ts";
-import { equalJson, isObject, type JsonObject, type JsonValue, printJson } from "./json.ts";
+import {
+  equalJson,
+  isObject,
+  JsonFloat,
+  type JsonObject,
+  type JsonValue,
+  printJson,
+} from "./json.ts";
 import { NO_START, type StartId } from "./stamp.ts";
 import type { HistoryState } from "./state.ts";
 
@@ -167,9 +174,17 @@ export class HistoryDocument {
   #writeAt(id: ObjectId, place: Place, before: JsonValue | undefined, after: JsonValue): void {
     if (equalJson(before, after)) return;
     const inner = this.#innerObject(id, place, before, after);
-    if (inner === undefined) putValue(this.#backend, id, place, after);
+    if (areZeros(before, after)) this.#replace(id, place, after);
+    else if (inner === undefined) putValue(this.#backend, id, place, after);
     else if (isObject(before) && isObject(after)) this.#writeMap(inner, before, after);
     else if (Array.isArray(before) && Array.isArray(after)) this.#writeList(inner, before, after);
+  }
+
+  /** As an operation even where Automerge takes the two values for one. */
+  #replace(id: ObjectId, place: Place, after: JsonValue): void {
+    this.#backend.delete(id, place);
+    if (typeof place === "string") putValue(this.#backend, id, place, after);
+    else insertValue(this.#backend, id, place, after);
   }
 
   /** The object at `place`, if it can be edited into `after` instead of being replaced. */
@@ -203,6 +218,11 @@ export class HistoryDocument {
     for (let i = at; i < after.length - tail; i += 1)
       insertValue(this.#backend, id, i, after[i] ?? null);
   }
+}
+
+/** 0.0 and -0.0 have different texts; to Automerge, which writes nothing that is there already, they are equal. */
+function areZeros(a: JsonValue | undefined, b: JsonValue): boolean {
+  return a instanceof JsonFloat && b instanceof JsonFloat && a.value === 0 && b.value === 0;
 }
 
 /** Union of two complete histories of one life, by loading both. */

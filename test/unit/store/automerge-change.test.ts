@@ -102,6 +102,12 @@ function inTurns<T extends { actor: string }>(story: readonly T[]): T[] {
   return story.toSorted((a, b) => ACTORS.indexOf(a.actor) - ACTORS.indexOf(b.actor));
 }
 
+/** As Automerge compares what stands there: both zeros are one. */
+function isSame(a: JsonValue | undefined, b: JsonValue | undefined): boolean {
+  if (a instanceof JsonFloat && b instanceof JsonFloat) return a.value === b.value;
+  return Bun.deepEquals(a, b);
+}
+
 test("a change has the bytes and the hash that Automerge gives it", () => {
   fc.assert(
     fc.property(stories, (story) => {
@@ -116,9 +122,7 @@ test("a change has the bytes and the hash that Automerge gives it", () => {
           .map(({ name, value }) => ({ name, value, replaced: operations.get(name) }))
           .filter(({ value, replaced }) => value !== undefined || replaced !== undefined)
           // Automerge makes no operation of what stands there already.
-          .filter(
-            ({ name, value }) => !current.has(name) || !Bun.deepEquals(current.get(name), value),
-          );
+          .filter(({ name, value }) => !current.has(name) || !isSame(current.get(name), value));
         for (const { name, value } of edits) current.set(name, value);
         const next = reference.clone(actor);
         reference.free();

@@ -37,7 +37,18 @@ function loaded(chunks: Uint8Array, actor = "b"): HistoryDocument {
 
 const names = fc.oneof(fc.constantFrom("a", "b", "c", "toString", "constructor", ""), fc.string());
 const scalars = fc.oneof(
-  fc.constantFrom("1", "1.0", "-0.0", "null", "true", '""', '"x"', "9223372036854775807", "1e300"),
+  fc.constantFrom(
+    "1",
+    "1.0",
+    "0.0",
+    "-0.0",
+    "null",
+    "true",
+    '""',
+    '"x"',
+    "9223372036854775807",
+    "1e300",
+  ),
   fc.integer().map(String),
   fc.double({ noNaN: true, noDefaultInfinity: true }).map((value) => {
     const text = String(value);
@@ -122,6 +133,25 @@ describe("write", () => {
     expect(loaded(written([text]).save()).printJson()).toBe(text);
     const flipped = written([text, text.replace('"f":5.0,"i":5', '"f":5,"i":5.0')]);
     expect(flipped.printJson()).toContain('"f":5,"i":5.0');
+  });
+
+  test.each([
+    ['{"a":0.0}', '{"a":-0.0}'],
+    ['{"a":{"b":0.0},"n":1}', '{"a":{"b":-0.0},"n":2}'],
+    ['{"a":[1,0.0,2]}', '{"a":[1,-0.0,2]}'],
+    ['{"a":[0.0,1]}', '{"a":[-0.0,2]}'],
+  ])("of another zero is told to others, %s and %s either way", (one, other) => {
+    for (const [from, to] of [
+      [one, other],
+      [other, one],
+    ] as const) {
+      const document = written([from]);
+      const copy = loaded(document.save());
+      const change = document.write(document.toJson(), parseJsonObject(to), TIME_MS);
+      expect(copy.apply(change ?? new Uint8Array())).toBe("complete");
+      expect([document.printJson(), copy.printJson()]).toEqual([to, to]);
+      expect(copy.heads()).toEqual(document.heads());
+    }
   });
 
   test("its change is all that another copy needs", () => {
