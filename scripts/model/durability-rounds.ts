@@ -25,7 +25,7 @@ const KILLS_AT_START = 15;
 const KILLS_CONNECTED = 60;
 /** All nodes are compared after so many rounds, and after the last one. */
 const ROUNDS_PER_COMPARISON = 25;
-const EQUAL_MS_MAX = 30_000;
+const EQUAL_MS_MAX = 120_000;
 
 /** As often and as much as settings allow: a kill should meet all of it. */
 const HOUSEKEEPING = {

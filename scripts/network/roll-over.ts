@@ -42,10 +42,13 @@ class Writer {
   }
 }
 
-/** Tags of the secret by which each node knows each peer, all together. */
-async function tagsOf(lab: Lab): Promise<Set<string | null | undefined>> {
-  const lists = await Promise.all(lab.nodes.map((node) => node.api.peers()));
-  return new Set(lists.flat().map((peer) => peer.secret_tag));
+/** Tags of the secret by which each node knows each peer, all together; of links that just change there are none. */
+async function tagsOf(lab: Lab): Promise<Set<string>> {
+  return await waitFor("every peer to have a tag", 60_000, async () => {
+    const lists = await Promise.all(lab.nodes.map((node) => node.api.peers()));
+    const tags = lists.flat().flatMap((peer) => peer.secret_tag ?? []);
+    return tags.length === lists.flat().length ? new Set(tags) : undefined;
+  });
 }
 
 async function run({ executable, isFull, told }: ScenarioOptions): Promise<Figure[]> {

@@ -9,8 +9,8 @@ import { testCacheFolder } from "./test-cache.ts";
  * OpenRC and has several of them, `bare` has no systemd, 11 is too old for the packages.
  */
 export const DEBIAN_ROOTS = {
-  "debian-12": { suite: "bookworm", packages: ["systemd-sysv", "dbus", "curl"] },
-  "debian-13": { suite: "trixie", packages: ["systemd-sysv", "dbus", "curl"] },
+  "debian-12": { suite: "bookworm", packages: ["systemd-sysv", "dbus", "curl", "iproute2"] },
+  "debian-13": { suite: "trixie", packages: ["systemd-sysv", "dbus", "curl", "iproute2"] },
   "debian-12-rpm": { suite: "bookworm", packages: ["systemd-sysv", "dbus", "curl", "rpm"] },
   "debian-12-dnf": {
     suite: "bookworm",
@@ -30,11 +30,17 @@ export const DEBIAN_ROOT_NAMES = Object.keys(DEBIAN_ROOTS) as DebianRoot[];
 
 const BUILD_LIMIT_S = 20 * 60;
 
+/** One that was made of other packages is another one. */
+function folderOf(name: DebianRoot): string {
+  const { packages } = DEBIAN_ROOTS[name];
+  return testCacheFolder([name, ...packages].join("+"));
+}
+
 /** The root's folder, or why there is none. */
 export async function findDebianRoot(
   name: DebianRoot,
 ): Promise<{ path: string } | { missing: string }> {
-  const path = join(testCacheFolder(name), "root");
+  const path = join(folderOf(name), "root");
   if (await Bun.file(join(path, "etc/debian_version")).exists()) return { path };
   return { missing: `needs a root of ${name}; make it with: bun scripts/debian-roots.ts` };
 }
@@ -44,7 +50,7 @@ export async function ensureDebianRoot(name: DebianRoot): Promise<string> {
   const found = await findDebianRoot(name);
   if ("path" in found) return found.path;
   const { suite, packages } = DEBIAN_ROOTS[name];
-  const folder = testCacheFolder(name);
+  const folder = folderOf(name);
   await mkdir(folder, { recursive: true });
   // Moved into place when whole: half a root is none.
   const include = packages.length === 0 ? "" : `--include=${packages.join(",")}`;

@@ -6,7 +6,9 @@ import { waitFor } from "./waiting.ts";
 
 const LOG_LINES_KEPT = 200;
 const TAIL_LINES = 25;
-const STOP_LIMIT_MS = 5000;
+const STOP_LIMIT_MS = 20_000;
+/** For the last words in the pipe of a process that has ended; what it has started may hold the pipe open. */
+const LAST_WORDS_MS = 2_000;
 
 export interface NodeProcessOptions {
   readonly executable: string;
@@ -57,6 +59,8 @@ export class NodeProcess {
   readonly startedMs: number;
   readonly #child: Bun.Subprocess<"ignore", "pipe", "pipe">;
   readonly #lines: string[] = [];
+  /** Ends when all that the process has said is read. */
+  readonly #output: Promise<unknown>;
   #isEndExpected = false;
   /** Rejects, with the log's tail, when the process ends without having been told to; never resolves. */
   readonly failed: Promise<never>;
@@ -97,12 +101,12 @@ export class NodeProcess {
       this.#lines.push(line);
       if (this.#lines.length > LOG_LINES_KEPT) this.#lines.shift();
     };
-    const output = Promise.all([
+    this.#output = Promise.all([
       readLines(this.#child.stdout, keep),
       readLines(this.#child.stderr, keep),
     ]);
     this.failed = this.#child.exited.then(async () => {
-      await output;
+      await this.#output;
       if (this.#isEndExpected) return new Promise<never>(() => undefined);
       const how = this.#child.signalCode ?? `exit status ${this.#child.exitCode}`;
       throw new Error(`${this.name} ended by itself (${how}). Its last lines:\n${this.logTail()}`);
@@ -160,16 +164,22 @@ export class NodeProcess {
     this.#isEndExpected = true;
     this.#child.kill("SIGKILL");
     await this.#child.exited;
+    await this.#read();
   }
 
-  /** Asks it to stop; resolves with its exit status. After 5 s it is killed, and the status is null. */
+  /** Asks it to stop; resolves with its exit status. After 20 s it is killed, and the status is null. */
   async stop(): Promise<number | null> {
     this.#isEndExpected = true;
     this.#child.kill("SIGTERM");
     const timer = setTimeout(() => this.#child.kill("SIGKILL"), STOP_LIMIT_MS);
     await this.#child.exited;
     clearTimeout(timer);
+    await this.#read();
     return this.#child.exitCode;
+  }
+
+  async #read(): Promise<void> {
+    await Promise.race([this.#output, Bun.sleep(LAST_WORDS_MS)]);
   }
 
   /** From now on the end of the process is nobody's surprise: a Ctrl-C reaches it too. */

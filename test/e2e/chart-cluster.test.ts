@@ -214,7 +214,9 @@ describe.skipIf(missing !== undefined)(`the chart on an API server (${missing ??
 
   test("the guide's upgrade to five nodes touches none of the three", async () => {
     const before = await pods("mesh", 3);
-    const { revision } = statefulSet("mesh");
+    // The controller tells of it after it has made the pods.
+    const revisionOf = () => statefulSet("mesh").revision || undefined;
+    const revision = await waitFor("a revision", 60_000, revisionOf);
     helm.run(
       "upgrade",
       "peat-mesh",
@@ -227,7 +229,9 @@ describe.skipIf(missing !== undefined)(`the chart on an API server (${missing ??
     );
     const after = await pods("mesh", 5);
     expect(after.slice(0, 3)).toEqual([...before]);
-    expect(statefulSet("mesh")).toEqual({ revision, replicas: 5 });
+    const isTold = () => statefulSet("mesh").replicas === 5 || undefined;
+    await waitFor("five replicas to be told", 60_000, isTold);
+    expect(statefulSet("mesh").revision).toBe(revision);
   });
 
   test("an upgrade that names no secret keeps the installed ones, and every pod", async () => {

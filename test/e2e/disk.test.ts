@@ -11,11 +11,11 @@ import { freeTcpPort, freeUdpPort } from "../../scripts/support/ports.ts";
 import { waitFor } from "../../scripts/support/waiting.ts";
 import { tempFolder } from "../support/temp-folder.ts";
 
-const LIMIT_MS = 30_000;
+const LIMIT_MS = 90_000;
 
 beforeAll(async () => {
   await ensureHostExecutable();
-}, 120_000);
+}, 300_000);
 
 function start(nodes: number): Promise<Formation> {
   return Formation.prepare({ executable: meshNodePath, nodes });
@@ -165,7 +165,7 @@ describe("a data directory", () => {
       }
       expect((await api.get("notes", "3"))?.["n"]).toBe("restored");
     }
-  }, 120_000);
+  }, 300_000);
 
   test("that is copied and started beside the original is told, and no document of either is lost", async () => {
     await using formation = await start(2);
@@ -194,18 +194,22 @@ describe("a data directory", () => {
       await put(copy.api, "notes/1", { copy: true });
       await put(again.api, "notes/1", { original: true });
       await put(again.api, "notes/original", { by: "original" });
-      await equal(again, peer);
-      await formation.stop(0);
-      await copy.connected(1);
-      await equal(copy, peer);
+      // Mostly the original: the peer asks it whether it lives, and a busy machine may answer late.
+      const stays = await Promise.any(
+        [again, copy].map((twin) => equal(twin, peer).then(() => twin)),
+      );
+      const other = stays === again ? copy : again;
+      await (stays === again ? formation.stop(0) : copy.stop());
+      await other.connected(1);
+      await equal(other, peer);
       expect((await peer.api.get("notes", "copy"))?.["by"]).toBe("copy");
-      expect((await copy.api.get("notes", "original"))?.["by"]).toBe("original");
+      expect((await other.api.get("notes", "original"))?.["by"]).toBe("original");
       expect(await peer.api.get("notes", "1")).toMatchObject({ copy: true, original: true });
       expect(await peer.api.isReady()).toBe(true);
     } finally {
       await copy.stop();
     }
-  }, 120_000);
+  }, 300_000);
 
   test("is refused to a second process, with the remedy, and the first goes on", async () => {
     await using formation = await start(1);

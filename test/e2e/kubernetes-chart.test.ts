@@ -40,7 +40,14 @@ describe.skipIf(missing !== undefined)(`the chart and its scripts (${missing ?? 
 
   async function uninstall(): Promise<void> {
     await helm("uninstall", "peat-mesh");
-    await cluster.run(["kubectl", "wait", "--for=delete", "pod", "-l=app=peat-mesh"]);
+    await cluster.run([
+      "kubectl",
+      "wait",
+      "--for=delete",
+      "pod",
+      "-l=app=peat-mesh",
+      "--timeout=120s",
+    ]);
   }
 
   test(
@@ -119,7 +126,7 @@ describe.skipIf(missing !== undefined)(`the chart and its scripts (${missing ?? 
         "k3d",
         'case "$1 $2" in',
         '"cluster create") kubectl config set-context "k3d-$3" --cluster=k3d --user=admin@k3d ;;',
-        '"cluster delete") helm uninstall peat-mesh && kubectl wait --for=delete pod -l app=peat-mesh ;;',
+        '"cluster delete") helm uninstall peat-mesh && kubectl wait --for=delete pod -l app=peat-mesh --timeout=120s ;;',
         "esac",
       );
       const script = `PATH=${folder.file("bin")}:$PATH exec ${projectDir}/scripts/k3d-functional-test`;

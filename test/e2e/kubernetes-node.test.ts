@@ -121,7 +121,7 @@ describe.skipIf(missing !== undefined)(
           "Starting Kubernetes discovery in namespace 'default' with selector 'app=peat-mesh'",
           "Discovery started",
         ]) {
-          expect(node.lines.join("\n")).toContain(line);
+          await waitFor(line, 60_000, () => node.lines.join("\n").includes(line) || undefined);
         }
       },
       TEST_LIMIT_MS,
@@ -164,9 +164,8 @@ describe.skipIf(missing !== undefined)(
           const peers = await zero.node.api.peers();
           return peers.every((peer) => peer.id === one.name) || undefined;
         });
-        expect(
-          zero.node.lines.some((line) => line.includes("Lost Kubernetes peer: peat-mesh-2")),
-        ).toBe(true);
+        const lost = "Lost Kubernetes peer: peat-mesh-2";
+        await waitFor(lost, 60_000, () => zero.node.lines.join("\n").includes(lost) || undefined);
       },
       TEST_LIMIT_MS,
     );

@@ -25,7 +25,7 @@ test("members that read nothing cost bounded memory", async () => {
     told: () => undefined,
   });
   expect(figures.filter((figure) => !isGood(figure))).toEqual([]);
-}, 120_000);
+}, 300_000);
 
 describe.each([
   ["in network namespaces", namespacesMissing(), [PARTITION, FLAPS, ADDRESS_CHANGE, ROLL_OVER]],

@@ -67,6 +67,6 @@ describe.skipIf(missing !== undefined)(
       await Bun.sleep(10_000);
       expect((await lab.a.node.api.peers()).map((peer) => peer.connected)).toEqual([false]);
       expect((await lab.b.node.api.peers()).map((peer) => peer.connected)).toEqual([false]);
-    }, 60_000);
+    }, 240_000);
   },
 );

@@ -11,7 +11,7 @@ import { freeTcpPort } from "../../scripts/support/ports.ts";
 import { waitFor } from "../../scripts/support/waiting.ts";
 
 const LIMIT_MS = 20_000;
-const STOP_MS_MAX = 5_000;
+const STOP_MS_MAX = 15_000;
 const SERVICE = "peat.sidecar.v1.PeatSidecar";
 
 const found = await grpcurl.find();

@@ -144,7 +144,7 @@ describe.skipIf(tmuxPath === null)("at a terminal (needs tmux)", () => {
         ] as const) {
           terminal.complete(begun);
           await terminal.until(whole, (screen) => screen.includes(whole));
-          terminal.interrupt();
+          await terminal.drop();
         }
       },
       LIMIT_MS,

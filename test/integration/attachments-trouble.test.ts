@@ -180,18 +180,6 @@ test("a distribution that is cancelled stops, and leaves nothing", async () => {
   expect(await a.files.sender?.cancel(distribution.id)).toBe(false);
 });
 
-test("what everybody has received is not cancelled any more", async () => {
-  await using pair = new Pair();
-  const a = await pair.start("a");
-  const b = await pair.start("b");
-  await together(a, b);
-  for (let n = 0; n < 8; n += 1) {
-    const distribution = only(await a.send([a.offer(`x${n}`, noise(10))]));
-    await a.shows(distribution, "completed");
-    expect(await a.files.sender?.cancel(distribution.id)).toBe(false);
-  }
-});
-
 describe("a delivery", () => {
   test("takes the place of a file, not of a folder, and follows no link", async () => {
     await using pair = new Pair();

@@ -46,6 +46,20 @@ describe("a file", () => {
     },
   );
 
+  test("that everybody has received is not cancelled any more", async () => {
+    using folder = tempFolder();
+    const common = { secret: randomSecret(), folder: folder.path };
+    await using a = await FileNode.start({ name: "a", ...common });
+    await using b = await FileNode.start({ name: "b", ...common });
+    await together(a, b);
+    for (let n = 0; n < 8; n += 1) {
+      const [distribution] = (await a.send([a.offer(`x${n}`, noise(10))])).distributions;
+      if (distribution === undefined) throw new Error("nothing was sent");
+      await a.shows(distribution, "completed");
+      expect(await a.files.sender?.cancel(distribution.id)).toBe(false);
+    }
+  });
+
   test("goes to the listed nodes only, and to those that have an inbox", async () => {
     using folder = tempFolder();
     const secret = randomSecret();

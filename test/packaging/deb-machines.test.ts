@@ -234,7 +234,7 @@ for (const release of ["debian-12", "debian-13"] as const) {
             `restart ${restarts}`,
             3 * MINUTES,
             () =>
-              machine.property("NRestarts") === String(restarts) &&
+              Number(machine.property("NRestarts")) >= restarts &&
               machine.property("ActiveState") === "active"
                 ? true
                 : undefined,

@@ -62,4 +62,4 @@ test(`whatever happens in ${SEEDS} formations whose documents age: equal, silent
     for (const complaint of await scenario(seed)) failures.push(`seed ${seed}: ${complaint}`);
   }
   expect(failures).toEqual([]);
-}, 1_200_000);
+}, 2_400_000);

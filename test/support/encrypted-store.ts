@@ -43,7 +43,7 @@ export async function fill(store: Store): Promise<void> {
   store.guests.set("guest", key("tracks:1"), new TextEncoder().encode(WORD));
   store.guests.flush();
   const isRendered = () => (store.renderings.waiting === 0 ? true : undefined);
-  await waitFor("the renderings", 20_000, isRendered);
+  await waitFor("the renderings", 120_000, isRendered);
 }
 
 export function expectFilled(store: Store): void {

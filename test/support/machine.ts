@@ -1,5 +1,5 @@
 // A Debian machine of a test's own: a layer over a cached root, with a real systemd that is booted in it.
-import { existsSync, mkdirSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { waitFor } from "../../scripts/support/waiting.ts";
 import type { Namespace } from "./namespace.ts";
@@ -16,6 +16,12 @@ export function machinesMissing(): string | undefined {
 
 const BOOT_LIMIT_MS = 180_000;
 const STOP_LIMIT_MS = 60_000;
+const DAILY_TIMERS = [
+  "apt-daily.timer",
+  "apt-daily-upgrade.timer",
+  "dpkg-db-backup.timer",
+  "systemd-tmpfiles-clean.timer",
+];
 const ENVIRONMENT = ["PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C.UTF-8", "TERM=dumb"];
 
 export interface Outcome {
@@ -158,6 +164,13 @@ export class Machine implements AsyncDisposable {
     this.#options = options;
     // What is in the root was the builder's.
     writeFileSync(join(layer.root, "etc/hostname"), `${options.hostname}\n`);
+    // Those that come at an hour of the day would make files between two looks at them.
+    const units = join(layer.root, "etc/systemd/system");
+    mkdirSync(units, { recursive: true });
+    for (const timer of DAILY_TIMERS) {
+      rmSync(join(units, timer), { force: true });
+      symlinkSync("/dev/null", join(units, timer));
+    }
     this.#nspawn = this.#start();
   }
 
@@ -263,7 +276,7 @@ export class Machine implements AsyncDisposable {
 
   /** Lines of the journal that the service wrote itself, or all that are about it. */
   journal(whose: "own" | "all" = "own"): string[] {
-    const filter = whose === "own" ? "_COMM=peat-sidecar" : "";
+    const filter = whose === "own" ? "SYSLOG_IDENTIFIER=peat-sidecar" : "";
     // What was written before this line may still be on its way.
     const command = `journalctl --sync && journalctl -u peat-sidecar.service -o cat ${filter}`;
     const lines = this.run(command).text.split("\n");

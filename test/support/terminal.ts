@@ -96,6 +96,14 @@ export class Terminal implements AsyncDisposable {
     this.#tmux("send-keys", "C-c");
   }
 
+  /** What stands at the prompt is dropped: the next may be typed once a new prompt is there. */
+  async drop(): Promise<void> {
+    const prompts = () => this.screen().split(PROMPT.trim()).length;
+    const before = prompts();
+    this.interrupt();
+    await this.until("a new prompt", (screen) => screen.split(PROMPT.trim()).length > before);
+  }
+
   resize(columns: number, rows = 30): void {
     this.#tmux("resize-window", "-x", String(columns), "-y", String(rows));
   }

@@ -68,7 +68,7 @@ test("while a peer goes on sending an empty node is not ready, however long it t
   await clock.advance(60_000);
   empty.seek(full);
   const { coordinator } = empty;
-  await waitFor("a catch-up", 10_000, () => coordinator.isCatchingUp || undefined, 1);
+  await waitFor("a catch-up", 25_000, () => coordinator.isCatchingUp || undefined, 1);
   expect(waits(own)).toEqual(["caught_up"]);
 });
 

@@ -75,17 +75,27 @@ export class Installation {
 
   /** Resolves when all of these pods have the same documents, at least so many. */
   async equal(pods: readonly string[], documents = 0, limitMs = 60_000): Promise<Summary> {
+    let failure: unknown;
     return await waitFor(
       `equal documents on ${pods.join(", ")}`,
       limitMs,
       () => {
-        const summaries = pods.map((pod) => this.get<Summary>(pod, "/api/v1/summary"));
+        let summaries: readonly Summary[];
+        try {
+          summaries = pods.map((pod) => this.get<Summary>(pod, "/api/v1/summary"));
+        } catch (error) {
+          // A pod with half a processor may be late with an answer.
+          failure = error;
+          return undefined;
+        }
         const [first] = summaries;
         const areEqual = summaries.every((one) => one.root_hash === first?.root_hash);
         return areEqual && (first?.documents ?? 0) >= documents ? first : undefined;
       },
       300,
-    );
+    ).catch((error: unknown) => {
+      throw failure === undefined ? error : new Error(String(error), { cause: failure });
+    });
   }
 
   /** The token that writers need. */

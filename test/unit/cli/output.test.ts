@@ -56,8 +56,7 @@ test("a non-blocking pipe gets as much as it takes, and the rest when it takes m
   });
   const chunk = Buffer.alloc(65_536);
   let received = "";
-  const deadline = Date.now() + 10_000;
-  while (received.length < text.length + 3 && Date.now() < deadline) {
+  while (received.length < text.length + 3) {
     try {
       received += chunk.toString("latin1", 0, readSync(reader, chunk));
     } catch {

@@ -106,7 +106,7 @@ describe("probe-sync", () => {
     const documents = new Map<string, unknown>();
     const writer = listen(documents);
     const reader = listen(new Map());
-    const args = ["--write", writer.url, "--read", reader.url, "--timeout", "2"];
+    const args = ["--write", writer.url, "--read", reader.url, "--timeout", "3"];
     const { code, stdout, stderr } = await probe(args);
     expect([code, stdout, documents.size]).toEqual([1, "", 0]);
     expect(stderr).toBe(
@@ -184,7 +184,7 @@ describe.skipIf(Bun.which("openssl") === null)("probe-sync over TLS (needs opens
     const good = await probe(["--write", first ?? "", "--read", last ?? ""], environment);
     expect([good.code, good.stderr]).toEqual([0, ""]);
     const thief = listen(documents, {}, makeCertificate("theirs").tls);
-    const args = ["--write", thief.url, "--read", last ?? "", "--timeout", "2"];
+    const args = ["--write", thief.url, "--read", last ?? "", "--timeout", "3"];
     const refused = await probe(args, environment);
     expect(refused.code).toBe(1);
     expect(refused.stderr).toContain("the certificate is not the one of PEAT_TLS_CERT");

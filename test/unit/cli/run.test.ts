@@ -154,13 +154,13 @@ describe("the daemon", () => {
       await turn?.promise;
     };
     resolve({ ended: forever, stop, reload });
-    await waitFor("the first reload", 5_000, () => reloads === 1 || undefined, 1);
+    await waitFor("the first reload", 25_000, () => reloads === 1 || undefined, 1);
     for (let n = 0; n < 3; n += 1) hangUp();
     expect([reloads, said]).toEqual([1, ["read"]]);
     held[0]?.resolve();
-    await waitFor("the second reload", 5_000, () => reloads === 2 || undefined, 1);
+    await waitFor("the second reload", 25_000, () => reloads === 2 || undefined, 1);
     held[1]?.resolve();
-    await waitFor("the end of it", 5_000, () => said.length === 4 || undefined, 1);
+    await waitFor("the end of it", 25_000, () => said.length === 4 || undefined, 1);
     signal("SIGTERM");
     expect(await code).toBe(0);
     expect([reloads, said]).toEqual([2, ["read", "done", "read", "done"]]);

@@ -316,9 +316,14 @@ describe("hostile announcements", () => {
       for (let i = 0; i < 20; i += 1) hear(cache, flood, 0, "10.0.0.66");
       return performance.now() - startMs;
     };
-    milliseconds(64);
+    // The least of several, taken in turns: a machine that stands still for a moment is no measure.
+    const least = { few: Infinity, many: Infinity };
+    for (let turn = 0; turn < 5; turn += 1) {
+      least.many = Math.min(least.many, milliseconds(512));
+      least.few = Math.min(least.few, milliseconds(64));
+    }
     // Eight times the services; quadratic work would take 64 times as long.
-    expect(milliseconds(512)).toBeLessThan(Math.max(milliseconds(64), 2) * 32);
+    expect(least.many).toBeLessThan(Math.max(least.few, 2) * 32);
   });
 
   test("records of any shape are taken or ignored, and the cache stays consistent", () => {

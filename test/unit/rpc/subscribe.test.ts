@@ -1,4 +1,4 @@
-import { describe, expect, test } from "bun:test";
+import { afterEach, describe, expect, test } from "bun:test";
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { systemClock } from "../../../src/base/clock.ts";
 import { Fault } from "../../../src/base/faults.ts";
@@ -13,6 +13,18 @@ import { Pace } from "../../../src/rpc/pace.ts";
 import { subscribe } from "../../../src/rpc/subscribe.ts";
 import type { Store } from "../../../src/store/store.ts";
 import { openMemoryStore, put, remove } from "../../support/memory-store.ts";
+
+const opened: Store[] = [];
+// What one that is not closed still has to render would take the next tests' time.
+afterEach(() => {
+  for (const store of opened.splice(0)) store.close();
+});
+
+function open(): Store {
+  const store = openMemoryStore();
+  opened.push(store);
+  return store;
+}
 
 type Message = MessageInitShape<typeof DocumentChangeSchema>;
 
@@ -61,7 +73,7 @@ function shown({ collection, docId, changeType, jsonData, position }: Message): 
 }
 
 async function seeded(): Promise<Store> {
-  const store = openMemoryStore();
+  const store = open();
   await put(store, "notes:b", { n: 1 });
   await put(store, "notes:a", { n: 1 });
   await put(store, "other:x", { n: 1 });
@@ -121,7 +133,7 @@ describe("a subscriber is told", () => {
   });
 
   test("nothing twice that is written while the documents are read", async () => {
-    const store = openMemoryStore();
+    const store = open();
     const count = 300;
     for (let i = 0; i < count; i += 1) await put(store, `notes:${1000 + i}`, { version: 1 });
     await using reader = new Reader(store, { collections: ["notes"] });
@@ -199,7 +211,7 @@ describe("a subscriber that is too slow", () => {
   }
 
   test("misses versions, but neither the newest one nor a delete", async () => {
-    const store = openMemoryStore();
+    const store = open();
     await using reader = new Reader(store, { collections: ["tracks"] });
     const first = reader.next(1);
     await flood(store, FEED_CHANGES_MAX);
@@ -216,7 +228,7 @@ describe("a subscriber that is too slow", () => {
   }, 60_000);
 
   test("is told of its gap, if it asks for positions, and resumes from there", async () => {
-    const store = openMemoryStore();
+    const store = open();
     await using reader = new Reader(store, { collections: ["tracks"], resume: {} });
     expect(await reader.next(1)).toEqual(["end of snapshot"]);
     await flood(store, FEED_CHANGES_MAX);
@@ -236,7 +248,7 @@ describe("a subscriber that is too slow", () => {
 
 describe("a subscription ends", () => {
   test("quietly when its client goes, also while it waits", async () => {
-    const store = openMemoryStore();
+    const store = open();
     const reader = new Reader(store, {});
     const next = reader.message();
     reader.client.abort();
@@ -253,7 +265,7 @@ describe("a subscription ends", () => {
   });
 
   test("before it begins when a collection has no possible name, or too many are named", async () => {
-    const store = openMemoryStore();
+    const store = open();
     for (const [collections, problem] of [
       [["a", ""], "collections[1]: "],
       [["a b"], "collections[0]: "],

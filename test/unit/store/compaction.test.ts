@@ -94,7 +94,7 @@ describe("a track that was written 10,000 times", () => {
     expect(after).toBeLessThan(before / 20);
     node.store.close();
     expect(rowBytes(node.path, "tracks:1")).toBeLessThan(2_048);
-  }, 60_000);
+  }, 180_000);
 });
 
 describe("a sweep", () => {
@@ -282,11 +282,11 @@ describe("a window of history", () => {
     // The last one before the window is its beginning.
     await rendered(store, "tracks:1", written - 49);
     store.close();
-  }, 60_000);
+  }, 180_000);
 });
 
 async function allRendered(store: Store): Promise<void> {
-  const untilMs = performance.now() + 20_000;
+  const untilMs = performance.now() + 120_000;
   while (store.renderings.waiting > 0) {
     if (performance.now() > untilMs) throw new Error("renderings don't catch up");
     await new Promise((resolve) => setTimeout(resolve, 10));
@@ -331,4 +331,4 @@ test("documents that are written while a sweep runs lose nothing, and nobody wai
   for (const name of names) expect(changesOf(store, name)?.length).toBeGreaterThan(0);
   expect(JSON.parse(read(store, "tracks:0") ?? "")).toEqual(position(round - 1));
   store.close();
-}, 60_000);
+}, 180_000);

@@ -70,7 +70,7 @@ describe("the history of a document that keeps it whole", () => {
     const store = openMemoryStore();
     await put(store, "tracks:t1", { lat: 1, lng: 2 });
     await put(store, "tracks:t1", { lat: 3, lng: 2 });
-    await waitFor("the rendering", 5_000, () => store.renderings.waiting === 0 || undefined);
+    await waitFor("the rendering", 25_000, () => store.renderings.waiting === 0 || undefined);
     const { source, changes } = await historyOf(store, "tracks:t1");
     expect(source).toBe("rendering");
     expect(changes[0]?.edits).toEqual([{ path: "lat", before: "1", after: "3" }]);

@@ -241,7 +241,7 @@ describe("a data directory restored from an older copy", () => {
     await put(damaged, "notes:1", { n: 1 });
     expect(isLost(damaged, await lastToken(damaged))).toBe(false);
     damaged.close();
-  }, 20_000);
+  });
 });
 
 test("readers are counted by kind with what waits for them, until they close", async () => {

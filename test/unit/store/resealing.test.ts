@@ -74,7 +74,7 @@ describe("what lies on disk is written again", () => {
         await Promise.all(many.map((n) => write(collection, n)));
       }
       const isRendered = () => (store.renderings.waiting === 0 ? true : undefined);
-      await waitFor("the renderings", 20_000, isRendered);
+      await waitFor("the renderings", 120_000, isRendered);
       store.close();
       expect(filesWithWord(folder)).toEqual(["peat.db"]);
       const turned = open(folder, by(FIRST));

@@ -200,7 +200,7 @@ describe("what a guest gets wrong is told once and costs it nothing else", () =>
     expect(it.log.with("Message of a guest refused").length).toBe(1);
     expect(it.store.summary().documents).toBe(0);
     expect(it.bugs).toEqual([]);
-  }, 20_000);
+  });
 
   test("fields that no document of ours can have are left out, and stay the guest's own", async () => {
     using it = await world();

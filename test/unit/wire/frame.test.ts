@@ -168,9 +168,10 @@ describe("a decoder's cost", () => {
       expect(decodeAll(chunks)).toHaveLength(count);
       return performance.now() - start;
     };
-    seconds(5_000);
+    // The least of some, as of those many: a machine that stands still for a moment is no measure.
+    const few = Math.min(...Array.from({ length: 5 }, () => seconds(5_000)));
     // Forty times the frames; a quadratic decoder would take 1,600 times as long.
-    expect(seconds(200_000)).toBeLessThan(Math.max(seconds(5_000), 2) * 400);
+    expect(seconds(200_000)).toBeLessThan(Math.max(few, 2) * 400);
   });
 
   test("a frame of 16 MiB in packets is put together once", () => {
