@@ -9,7 +9,10 @@ import { testCacheFolder } from "./test-cache.ts";
  * OpenRC and has several of them, `bare` has no systemd, 11 is too old for the packages.
  */
 export const DEBIAN_ROOTS = {
-  "debian-12": { suite: "bookworm", packages: ["systemd-sysv", "dbus", "curl", "iproute2"] },
+  "debian-12": {
+    suite: "bookworm",
+    packages: ["systemd-sysv", "dbus", "curl", "iproute2", "openssl"],
+  },
   "debian-13": { suite: "trixie", packages: ["systemd-sysv", "dbus", "curl", "iproute2"] },
   "debian-12-rpm": { suite: "bookworm", packages: ["systemd-sysv", "dbus", "curl", "rpm"] },
   "debian-12-dnf": {
