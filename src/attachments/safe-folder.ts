@@ -46,7 +46,7 @@ export class SafeFolder implements AsyncDisposable {
     const isNew = madeAs !== undefined && (await makeFolder(path));
     const handle = await open(path, OPEN_FOLDER);
     // Whatever the umask is: what a service makes for others would be its own alone.
-    if (isNew) await handle.chmod(madeAs);
+    if (isNew) await orClosed(handle, () => handle.chmod(madeAs));
     return new SafeFolder(handle);
   }
 
@@ -68,7 +68,7 @@ export class SafeFolder implements AsyncDisposable {
   /** A regular file, to be read; undefined for anything else that has this name. */
   async openFile(name: string): Promise<FileHandle | undefined> {
     const file = await open(this.#at(name), OPEN_FILE);
-    if ((await file.stat()).isFile()) return file;
+    if ((await orClosed(file, () => file.stat())).isFile()) return file;
     await file.close();
     return undefined;
   }
@@ -77,7 +77,7 @@ export class SafeFolder implements AsyncDisposable {
   async openOwn(name: string, options: { isNew?: boolean } = {}): Promise<FileHandle> {
     const flags = O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK;
     const file = await open(this.#at(name), options.isNew ? flags | O_EXCL : flags, OWN_MODE);
-    if ((await file.stat()).isFile()) return file;
+    if ((await orClosed(file, () => file.stat())).isFile()) return file;
     await file.close();
     throw new Fault("storage_failed", `${name} is no file`);
   }
@@ -109,6 +109,16 @@ export class SafeFolder implements AsyncDisposable {
   /** Names come from parseRelativePath or are our own: one part, neither empty nor leading up. */
   #at(name: string): string {
     return `/proc/self/fd/${this.#handle.fd}/${name}`;
+  }
+}
+
+/** Where `work` fails the handle is closed: one that is left to the garbage collector ends the process. */
+async function orClosed<T>(handle: FileHandle, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    await handle.close();
+    throw error;
   }
 }
 

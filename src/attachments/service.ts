@@ -89,7 +89,14 @@ export class Attachments {
       open: async (receiver, hash) => await sending.sender?.open(receiver, hash),
     });
     const shared = { ...options, distributions, ownIds, garbage };
+    await using undo = new AsyncDisposableStack();
+    undo.defer(() => {
+      links.close();
+      distributions.close();
+    });
     const { sender, staging, outbox, roots } = await openSender(shared);
+    undo.use(staging);
+    undo.defer(() => sender?.close());
     if (sender !== undefined) sending.sender = sender;
     const { limits } = options;
     const { fileBytesMax } = limits;
@@ -97,6 +104,7 @@ export class Attachments {
       inboxPath === undefined
         ? undefined
         : await Inbox.open({ ...shared, links, path: inboxPath, fileBytesMax });
+    undo.move();
     return new Attachments({
       distributions,
       links,

@@ -84,9 +84,11 @@ export class Staging implements AsyncDisposable {
    */
   static async open(options: StagingOptions): Promise<Staging> {
     await mkdir(options.path, { recursive: true, mode: 0o700 });
-    const staging = new Staging(options, await SafeFolder.open(options.path));
+    await using undo = new AsyncDisposableStack();
+    const staging = undo.use(new Staging(options, await SafeFolder.open(options.path)));
     // Before the first copy is begun: those that follow have the same names.
     await staging.#removeAll((name) => name.includes(PART));
+    undo.move();
     return staging;
   }
 
@@ -109,7 +111,8 @@ export class Staging implements AsyncDisposable {
       await this.#folder.moveIn(hash, { folder: this.#folder, name: part });
       return hash;
     } catch (error) {
-      await Promise.all([this.#folder.remove(part), this.#folder.remove(part + TREE)]);
+      // What can't be removed either is not the news.
+      await Promise.allSettled([this.#folder.remove(part), this.#folder.remove(part + TREE)]);
       if (error === signal.reason) throw error;
       throw toFileFault(error, "the file can't be copied into the data directory");
     }
@@ -117,19 +120,18 @@ export class Staging implements AsyncDisposable {
 
   /** Undefined when it is not here. Rejects with the system's error when it can't be read. */
   async open(hash: string): Promise<StagedFile | undefined> {
-    let content: FileHandle | undefined;
+    await using undo = new AsyncDisposableStack();
     try {
-      content = await this.#folder.openFile(hash);
-      const tree = await this.#folder.openFile(hash + TREE);
-      if (content !== undefined && tree !== undefined) {
-        const { size } = await content.stat();
-        return new StagedFile(new Shape(size), { content, tree });
-      }
+      const content = undo.use(await this.#folder.openFile(hash));
+      const tree = undo.use(await this.#folder.openFile(hash + TREE));
+      if (content === undefined || tree === undefined) return undefined;
+      const { size } = await content.stat();
+      undo.move();
+      return new StagedFile(new Shape(size), { content, tree });
     } catch (error) {
-      await content?.close();
       if (systemCode(error) !== "ENOENT") throw error;
+      return undefined;
     }
-    return undefined;
   }
 
   /** Removes whatever is neither among these nor being copied now. Fault `storage_failed`. */
@@ -161,37 +163,33 @@ export class Staging implements AsyncDisposable {
 
   async #copy({ file, size, sha256, field }: Described, part: string, signal: AbortSignal) {
     const { clock, garbage } = this.#options;
-    const content = await this.#folder.openOwn(part);
-    const tree = await this.#folder.openOwn(part + TREE);
-    try {
-      await Promise.all([content.truncate(0), tree.truncate(0)]);
-      const told = new Bun.CryptoHasher("sha256");
-      const shape = new Shape(size);
-      const builder = new TreeBuilder(shape);
-      const contentWriter = new EvenWriter(content);
-      const treeWriter = new EvenWriter(tree);
-      const buffer = new Uint8Array(GROUP_BYTES);
-      for (let group = 0; group < shape.groups; group += 1) {
-        signal.throwIfAborted();
-        const room = buffer.subarray(0, shape.groupBytes(group));
-        const bytes = await readAt(file, room, group * GROUP_BYTES);
-        if (bytes.length < room.length) throw changed(field, "size_bytes: it has become shorter");
-        told.update(bytes);
-        await treeWriter.write(builder.add(bytes));
-        await contentWriter.write(bytes);
-        garbage.passed(bytes.length);
-        await new Promise<void>((resolve) => clock.soon(resolve));
-      }
-      const more = await readAt(file, buffer.subarray(0, 1), size);
-      if (more.length > 0) throw changed(field, "size_bytes: it has become longer");
-      if (told.digest("hex") !== sha256) throw changed(field, "sha256: the file has another one");
-      const { hash, sections } = builder.finish();
-      await treeWriter.write(sections);
-      await Promise.all([contentWriter.sync(), treeWriter.sync()]);
-      return toHex(hash);
-    } finally {
-      await Promise.all([content.close(), tree.close()]);
+    await using content = await this.#folder.openOwn(part);
+    await using tree = await this.#folder.openOwn(part + TREE);
+    await Promise.all([content.truncate(0), tree.truncate(0)]);
+    const told = new Bun.CryptoHasher("sha256");
+    const shape = new Shape(size);
+    const builder = new TreeBuilder(shape);
+    const contentWriter = new EvenWriter(content);
+    const treeWriter = new EvenWriter(tree);
+    const buffer = new Uint8Array(GROUP_BYTES);
+    for (let group = 0; group < shape.groups; group += 1) {
+      signal.throwIfAborted();
+      const room = buffer.subarray(0, shape.groupBytes(group));
+      const bytes = await readAt(file, room, group * GROUP_BYTES);
+      if (bytes.length < room.length) throw changed(field, "size_bytes: it has become shorter");
+      told.update(bytes);
+      await treeWriter.write(builder.add(bytes));
+      await contentWriter.write(bytes);
+      garbage.passed(bytes.length);
+      await new Promise<void>((resolve) => clock.soon(resolve));
     }
+    const more = await readAt(file, buffer.subarray(0, 1), size);
+    if (more.length > 0) throw changed(field, "size_bytes: it has become longer");
+    if (told.digest("hex") !== sha256) throw changed(field, "sha256: the file has another one");
+    const { hash, sections } = builder.finish();
+    await treeWriter.write(sections);
+    await Promise.all([contentWriter.sync(), treeWriter.sync()]);
+    return toHex(hash);
   }
 }
 

@@ -1,6 +1,6 @@
 // Files between nodes over real Iroh: they arrive whole, once, where they should, and everybody knows.
 import { describe, expect, test } from "bun:test";
-import { existsSync, readdirSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readlinkSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { waitFor } from "../../scripts/support/waiting.ts";
 import { FileNode, noise, together } from "../support/start-files.ts";
@@ -9,6 +9,21 @@ import { tempFolder } from "../support/temp-folder.ts";
 
 const KIB = 1024;
 const LIMIT_MS = 60_000;
+
+/** What this process has open below a folder: a handle that nobody closes ends it, once its garbage is collected. */
+function openBelow(folder: string): string[] {
+  const targetOf = (descriptor: string) => {
+    try {
+      return readlinkSync(`/proc/self/fd/${descriptor}`);
+    } catch {
+      // Of the listing itself.
+      return "";
+    }
+  };
+  return readdirSync("/proc/self/fd")
+    .map(targetOf)
+    .filter((target) => target.startsWith(folder));
+}
 
 describe("a file", () => {
   test.each([0, 1, 64 * KIB, 3 * 1024 * KIB + 17])(
@@ -87,6 +102,23 @@ describe("a file", () => {
   });
 });
 
+test("what can't be copied or is not whole leaves no file open", async () => {
+  using folder = tempFolder();
+  await using a = await FileNode.start({ name: "a", secret: randomSecret(), folder: folder.path });
+  const copies = join(a.folder, "data/attachments");
+  const before = openBelow(copies);
+  mkdirSync(join(copies, "1.part.tree"));
+  await expect(a.send([a.offer("x", noise(10))])).rejects.toMatchObject({ code: "storage_failed" });
+  expect(openBelow(copies)).toEqual(before);
+  const scope = { kind: "list", nodeIds: ["b"] } as const;
+  const [distribution] = (await a.send([a.offer("y", noise(10))], { scope })).distributions;
+  const hash = distribution?.hash ?? "";
+  rmSync(join(copies, `${hash}.tree`));
+  mkdirSync(join(copies, `${hash}.tree`));
+  expect(await a.files.sender?.open("b" as typeof a.name, hash)).toBeUndefined();
+  expect(openBelow(copies)).toEqual(before);
+});
+
 test("a node goes on sending when one that it received from is away, and after its own restart", async () => {
   using folder = tempFolder();
   const secret = randomSecret();
@@ -154,5 +186,6 @@ describe("settings that can't be met are told at the start", () => {
       code: "settings_invalid",
       message: expect.stringContaining(name),
     });
+    expect(openBelow(folder.path)).toEqual([]);
   });
 });

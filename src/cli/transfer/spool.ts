@@ -58,8 +58,10 @@ export class Spool implements AsyncDisposable {
       const { bytes, place } =
         known !== undefined && known.bytes <= size ? known : { bytes: 0, place: BEGINNING };
       const file = await openOwn(lines, bytes);
-      const spool = new Spool({ path: lines, note, file, question, bytes });
+      await using undo = new AsyncDisposableStack();
+      const spool = undo.use(new Spool({ path: lines, note, file, question, bytes }));
       await spool.#tell(place);
+      undo.move();
       return { spool, place };
     } catch (error) {
       throw toFileFault(error, lines);
