@@ -29,8 +29,8 @@ function tool(stage: string, ...command: readonly string[]): Stage {
   };
 }
 
-/** Test processes beside the tools: two cores are busy until the end, and those that wait cost nothing. */
-const TEST_WORKERS = 2;
+/** Test processes beside the tools: more than the two cores of small machines, for some tests wait most of their time. */
+const TEST_WORKERS = 3;
 
 function tests(name: string, ...paths: readonly string[]): Stage {
   return async () => {
