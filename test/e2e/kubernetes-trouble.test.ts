@@ -14,6 +14,10 @@ const MANY_DOCUMENTS = 10_000;
 
 const missing = await clusterMissing();
 
+interface Findings {
+  readonly findings: readonly { group: string; severity: string; code: string; message: string }[];
+}
+
 const brokerOf = (pod: Pod | undefined): string => `http://${pod?.status?.podIP}:${BROKER_PORT}`;
 
 describe.skipIf(missing !== undefined)(`a cluster in trouble (${missing ?? "root"})`, () => {
@@ -90,6 +94,17 @@ describe.skipIf(missing !== undefined)(`a cluster in trouble (${missing ?? "root
       });
       expect(checks).toContain('"ready":false');
       expect(checks).toMatch(/403|forbidden/i);
+      const doctor = cluster.plane.kubectlTry(
+        ...["exec", "peat-mesh-0", "--", "peat-mesh-node", "doctor", "--json"],
+      );
+      expect(doctor.exitCode).toBe(1);
+      const { findings } = JSON.parse(doctor.stdout.toString()) as Findings;
+      const told = findings.filter(
+        ({ group, severity }) => severity !== "ok" && group !== "machine" && group !== "storage",
+      );
+      expect(told.map(({ code }) => code).sort()).toEqual(["caught_up", "discovery", "no_peers"]);
+      const { message } = told.find(({ code }) => code === "discovery") ?? {};
+      expect(message).toContain("let this node's account list and watch endpointslices");
       const statuses = await waitFor("both statuses", 60_000, () => {
         const told = mesh.pods().flatMap((pod) => pod.status?.containerStatuses ?? []);
         return told.length === 2 ? told : undefined;
@@ -101,6 +116,8 @@ describe.skipIf(missing !== undefined)(`a cluster in trouble (${missing ?? "root
       await mesh.upgrade({ replicaCount: 2 });
       await mesh.rolledOut();
       await mesh.equal(names());
+      // It exits with 1, and kubectl with it, as long as there is a problem.
+      cluster.kubectl("exec", "peat-mesh-0", "--", "peat-mesh-node", "doctor");
     },
     STEP_LIMIT_MS,
   );

@@ -29,10 +29,11 @@ export async function allFindings(call: Call): Promise<Finding[]> {
   const { values } = node.isRunning ? call.settingsUnder(environmentOf(call, node)) : loaded;
   const { connected, away, isRunning, pid } = node;
   const secretFiles = secretFilesOf(call, loaded);
+  const isPod = call.context.environment["KUBERNETES_SERVICE_HOST"] !== undefined;
   return [
     ...node.findings,
     ...inGroup("settings", examineSettings(loaded, isRunning)),
-    ...inGroup("files", examineFiles({ values, secretFiles, nowMs: Date.now() })),
+    ...inGroup("files", examineFiles({ values, secretFiles, nowMs: Date.now(), isPod })),
     ...inGroup("storage", examineStorage(values)),
     ...inGroup("machine", await examineMachine(pid)),
     ...inGroup("network", await examineNetwork({ values, connected, away, isRunning })),

@@ -19,16 +19,23 @@ export interface FileFacts {
   /** Paths of files that hold secrets, by the variable that names them. */
   readonly secretFiles: ReadonlyMap<string, string>;
   readonly nowMs: number;
+  /** Kubernetes mounts volumes with rights for everybody, and nobody else is in the pod. */
+  readonly isPod: boolean;
 }
 
-export function examineFiles({ values, secretFiles, nowMs }: FileFacts): Found[] {
+/** Whether everybody, not only owner and group, has one of these rights. */
+type IsOpen = (stats: Stats, rights: number) => boolean;
+
+export function examineFiles({ values, secretFiles, nowMs, isPod }: FileFacts): Found[] {
+  const isOpen: IsOpen = (stats, rights) => !isPod && (stats.mode & rights) !== 0;
   const found: Found[] = [];
   const { dataDir, runtimeDir, tlsCert, tlsKey } = values;
-  if (dataDir !== undefined) found.push(...examineDataDir(dataDir));
-  if (runtimeDir !== undefined) found.push(...examineRuntimeDir(runtimeDir));
-  for (const [name, path] of secretFiles) found.push(...examineSecret(name, path));
+  if (dataDir !== undefined) found.push(...examineDataDir(dataDir, isOpen));
+  if (runtimeDir !== undefined) found.push(...examineRuntimeDir(runtimeDir, isOpen));
+  for (const [name, path] of secretFiles) found.push(...examineSecret(name, path, isOpen));
   if (tlsCert !== undefined && tlsKey !== undefined) {
-    found.push(...examineTls({ cert: tlsCert, key: tlsKey }, nowMs));
+    const files = { cert: tlsCert, key: tlsKey };
+    found.push(...examineTlsKey(tlsKey, isOpen), ...examineTls(files, nowMs));
   }
   return found;
 }
@@ -45,7 +52,7 @@ function mode({ mode: bits }: Stats): string {
   return (bits & 0o777).toString(8).padStart(4, "0");
 }
 
-function examineDataDir(path: string): Found[] {
+function examineDataDir(path: string, isOpen: IsOpen): Found[] {
   const stats = look(path);
   if (stats === "ENOENT") {
     const remedy = "nothing, if no node has run here yet: it is made at the start";
@@ -59,7 +66,7 @@ function examineDataDir(path: string): Found[] {
     return [fault("data_dir", `${path} is not a directory`, "set PEAT_DATA_DIR to one")];
   }
   const found: Found[] = [];
-  if ((stats.mode & OTHERS) !== 0) {
+  if (isOpen(stats, OTHERS)) {
     const message = `every user may look into ${path} (mode ${mode(stats)})`;
     found.push(doubt("data_dir_open", message, `run chmod o-rwx ${path}`));
   }
@@ -83,7 +90,7 @@ function isWritable(path: string): boolean {
 }
 
 /** Token and socket let their readers do everything. */
-function examineRuntimeDir(path: string): Found[] {
+function examineRuntimeDir(path: string, isOpen: IsOpen): Found[] {
   const found: Found[] = [];
   const targets = [
     ["token", join(path, "token")],
@@ -92,9 +99,8 @@ function examineRuntimeDir(path: string): Found[] {
   for (const [code, file] of targets) {
     const stats = look(file);
     if (typeof stats === "string") continue;
-    const isOpen = (stats.mode & OTHERS) !== 0;
     const message = `${file} has mode ${mode(stats)}`;
-    if (isOpen) {
+    if (isOpen(stats, OTHERS)) {
       const remedy = `run chmod o-rwx ${file}: whoever may use it may do everything here`;
       found.push(fault(code, `${message}: every user may use it`, remedy));
     } else found.push(good(code, message));
@@ -102,13 +108,13 @@ function examineRuntimeDir(path: string): Found[] {
   return found;
 }
 
-function examineSecret(name: string, path: string): Found[] {
+function examineSecret(name: string, path: string, isOpen: IsOpen): Found[] {
   const stats = look(path);
   if (typeof stats === "string") {
     const remedy = "run this command as the node's user or as root";
     return [doubt("secret_file_unknown", `${name}: ${path} can't be looked at (${stats})`, remedy)];
   }
-  if ((stats.mode & OTHERS_READ) === 0) {
+  if (!isOpen(stats, OTHERS_READ)) {
     return [
       good(
         "secret_file",
@@ -121,20 +127,20 @@ function examineSecret(name: string, path: string): Found[] {
   return [fault("secret_file", message, remedy)];
 }
 
+function examineTlsKey(path: string, isOpen: IsOpen): Found[] {
+  const stats = look(path);
+  if (typeof stats === "string" || !isOpen(stats, OTHERS_READ)) return [];
+  const message = `every user can read ${path} (mode ${mode(stats)})`;
+  return [fault("tls_key", message, `run chmod 640 ${path}`)];
+}
+
 function examineTls(files: { cert: string; key: string }, nowMs: number): Found[] {
-  const found: Found[] = [];
-  const key = look(files.key);
-  if (typeof key !== "string" && (key.mode & OTHERS_READ) !== 0) {
-    const message = `every user can read ${files.key} (mode ${mode(key)})`;
-    found.push(fault("tls_key", message, `run chmod 640 ${files.key}`));
-  }
   try {
     readTls(files);
-    found.push(examineExpiry(files.cert, nowMs));
+    return [examineExpiry(files.cert, nowMs)];
   } catch (error) {
-    found.push(fault("tls", messageOf(error), "put a certificate and its own key in these files"));
+    return [fault("tls", messageOf(error), "put a certificate and its own key in these files")];
   }
-  return found;
 }
 
 function examineExpiry(path: string, nowMs: number): Found {

@@ -15,7 +15,13 @@ import { tempFolder } from "../../support/temp-folder.ts";
 const brief = (found: readonly Found[]) => found.map(({ severity, code }) => `${severity} ${code}`);
 
 function files(values: FileFacts["values"], more: Partial<FileFacts> = {}): Found[] {
-  return examineFiles({ values, secretFiles: new Map(), nowMs: Date.now(), ...more });
+  return examineFiles({
+    values,
+    secretFiles: new Map(),
+    nowMs: Date.now(),
+    isPod: false,
+    ...more,
+  });
 }
 
 describe("files", () => {
@@ -43,6 +49,25 @@ describe("files", () => {
     expect(look()).toEqual(["problem token", "problem secret_file"]);
     const gone = new Map([["PEAT_API_TOKEN_FILE", folder.file("none")]]);
     expect(brief(files({}, { secretFiles: gone }))).toEqual(["warning secret_file_unknown"]);
+  });
+
+  test("what Kubernetes mounts for everybody is nobody else's in a pod", () => {
+    using folder = tempFolder();
+    const [dataDir, tlsKey] = [folder.file("data"), folder.file("tls.key")];
+    const secretFiles = new Map([["PEAT_FORMATION_SECRET_FILE", tlsKey]]);
+    mkdirSync(dataDir);
+    writeFileSync(tlsKey, "x");
+    chmodSync(dataDir, 0o777);
+    chmodSync(tlsKey, 0o644);
+    const values = { dataDir, tlsKey, tlsCert: folder.file("none") };
+    const look = (isPod: boolean) => brief(files(values, { secretFiles, isPod }));
+    expect(look(false)).toEqual([
+      "warning data_dir_open",
+      "problem secret_file",
+      "problem tls_key",
+      "problem tls",
+    ]);
+    expect(look(true)).toEqual(["ok data_dir", "ok secret_file", "problem tls"]);
   });
 
   const name = `a certificate that holds, ends soon, has ended, or is none (${certificateMissing ?? "openssl"})`;
