@@ -67,7 +67,7 @@ async function startNodes(formation: Formation): Promise<void> {
   );
   await formation.startAll();
   for (const node of formation.running) {
-    say(`${node.name}  pid ${node.pid}  ${node.api.url}/api/v1/node`);
+    say(`${node.name}  pid ${node.pid}  ${node.api.url}/`);
   }
 }
 
@@ -206,7 +206,9 @@ async function show(formation: Formation, airports: readonly Airport[]): Promise
 function invite(formation: Formation): void {
   const urls = formation.running.map((node) => `${node.api.url}/api/v1`);
   const airport = `documents/${AIRPORTS.collection}/EDDF`;
-  console.log("\nThe formation runs on. Try:\n");
+  console.log("\nThe formation runs on. Each node shows the mesh, and itself, in a browser:\n");
+  for (const { name, api } of formation.running) console.log(`  ${name}  ${api.url}/`);
+  console.log("\nOr try:\n");
   for (const url of urls) console.log(`  curl ${url}/${airport}`);
   console.log(
     `  curl -X PATCH -H 'content-type: application/json' -d '{"note":"hello"}' ${urls[1]}/${airport}`,

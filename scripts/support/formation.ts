@@ -64,8 +64,9 @@ export class Formation {
     return node;
   }
 
+  /** By their numbers, whichever started first. */
   get running(): NodeProcess[] {
-    return [...this.#running.values()];
+    return this.#settings.flatMap((_, index) => this.#running.get(index) ?? []);
   }
 
   /** What a node is started with, whether it runs or not. */

@@ -52,7 +52,7 @@ test("quickstart --once shows equal nodes, latencies and a recovery, and leaves 
   expect(await leftovers()).toEqual([]);
 });
 
-test("Ctrl-C ends a quickstart that runs on with status 0, and its nodes with it", async () => {
+test("a quickstart runs on with a page per node; Ctrl-C ends it with status 0, and its nodes with it", async () => {
   const child = start("--records", "100");
   let stdout = "";
   for await (const chunk of child.stdout.pipeThrough(new TextDecoderStream())) {
@@ -61,6 +61,9 @@ test("Ctrl-C ends a quickstart that runs on with status 0, and its nodes with it
   }
   const pids = [...stdout.matchAll(/pid (\d+)/g)].map((match) => Number(match[1]));
   expect(pids).toHaveLength(3);
+  const pages = [...stdout.matchAll(/^ {2}node-\d {2}(http:\S+\/)$/gm)].map(([, url = ""]) => url);
+  expect(pages).toHaveLength(3);
+  for (const url of pages) expect(await (await fetch(url)).text()).toStartWith("<!doctype html>");
   child.kill("SIGINT");
   expect(await child.exited).toBe(0);
   for (const pid of pids) expect(() => process.kill(pid, 0)).toThrow();
@@ -69,8 +72,10 @@ test("Ctrl-C ends a quickstart that runs on with status 0, and its nodes with it
 
 test("Ctrl-C in the middle ends it with status 130, and leaves nothing behind", async () => {
   const child = start();
+  let stdout = "";
   for await (const chunk of child.stdout.pipeThrough(new TextDecoderStream())) {
-    if (chunk.includes("Load ")) break;
+    stdout += chunk;
+    if (stdout.includes("Load ")) break;
   }
   child.kill("SIGINT");
   expect(await child.exited).toBe(130);
