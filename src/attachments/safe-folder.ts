@@ -44,9 +44,11 @@ export class SafeFolder implements AsyncDisposable {
   async folder(name: string, madeAs?: number): Promise<SafeFolder> {
     const path = this.#at(name);
     const isNew = madeAs !== undefined && (await makeFolder(path));
-    const handle = await open(path, OPEN_FOLDER);
+    await using undo = new AsyncDisposableStack();
+    const handle = undo.use(await open(path, OPEN_FOLDER));
     // Whatever the umask is: what a service makes for others would be its own alone.
-    if (isNew) await orClosed(handle, () => handle.chmod(madeAs));
+    if (isNew) await handle.chmod(madeAs);
+    undo.move();
     return new SafeFolder(handle);
   }
 
@@ -67,19 +69,15 @@ export class SafeFolder implements AsyncDisposable {
 
   /** A regular file, to be read; undefined for anything else that has this name. */
   async openFile(name: string): Promise<FileHandle | undefined> {
-    const file = await open(this.#at(name), OPEN_FILE);
-    if ((await orClosed(file, () => file.stat())).isFile()) return file;
-    await file.close();
-    return undefined;
+    return await openRegular(this.#at(name), OPEN_FILE);
   }
 
   /** A file to be read and written; `isNew`: there must not be one. */
   async openOwn(name: string, options: { isNew?: boolean } = {}): Promise<FileHandle> {
     const flags = O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK;
-    const file = await open(this.#at(name), options.isNew ? flags | O_EXCL : flags, OWN_MODE);
-    if ((await orClosed(file, () => file.stat())).isFile()) return file;
-    await file.close();
-    throw new Fault("storage_failed", `${name} is no file`);
+    const file = await openRegular(this.#at(name), options.isNew ? flags | O_EXCL : flags);
+    if (file === undefined) throw new Fault("storage_failed", `${name} is no file`);
+    return file;
   }
 
   /** Moves a file here, in place of whatever file has the name, at once or not at all; it stays after a power cut. */
@@ -112,14 +110,14 @@ export class SafeFolder implements AsyncDisposable {
   }
 }
 
-/** Where `work` fails the handle is closed: one that is left to the garbage collector ends the process. */
-async function orClosed<T>(handle: FileHandle, work: () => Promise<T>): Promise<T> {
-  try {
-    return await work();
-  } catch (error) {
-    await handle.close();
-    throw error;
-  }
+/** Undefined for anything else than a regular file; one that is made has OWN_MODE. */
+async function openRegular(path: string, flags: number): Promise<FileHandle | undefined> {
+  // A handle that is left to the garbage collector ends the process.
+  await using undo = new AsyncDisposableStack();
+  const file = undo.use(await open(path, flags, OWN_MODE));
+  if (!(await file.stat()).isFile()) return undefined;
+  undo.move();
+  return file;
 }
 
 /** Whether there was none. */

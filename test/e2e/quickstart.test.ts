@@ -22,6 +22,19 @@ function start(...args: readonly string[]) {
   });
 }
 
+/** What was written until the text came, or to the end. */
+async function outputUntil(
+  stream: ReadableStream<Uint8Array<ArrayBuffer>>,
+  text: string,
+): Promise<string> {
+  let output = "";
+  for await (const chunk of stream.pipeThrough(new TextDecoderStream())) {
+    output += chunk;
+    if (output.includes(text)) break;
+  }
+  return output;
+}
+
 /** Folders of formations that were left behind in the temporary directory. */
 async function leftovers(): Promise<string[]> {
   return (await readdir(folder)).filter((name) => name.startsWith("peat-"));
@@ -54,11 +67,7 @@ test("quickstart --once shows equal nodes, latencies and a recovery, and leaves 
 
 test("a quickstart runs on with a page per node; Ctrl-C ends it with status 0, and its nodes with it", async () => {
   const child = start("--records", "100");
-  let stdout = "";
-  for await (const chunk of child.stdout.pipeThrough(new TextDecoderStream())) {
-    stdout += chunk;
-    if (stdout.includes("Ctrl-C stops")) break;
-  }
+  const stdout = await outputUntil(child.stdout, "Ctrl-C stops");
   const pids = [...stdout.matchAll(/pid (\d+)/g)].map((match) => Number(match[1]));
   expect(pids).toHaveLength(3);
   const pages = [...stdout.matchAll(/^ {2}node-\d {2}(http:\S+\/)$/gm)].map(([, url = ""]) => url);
@@ -72,11 +81,7 @@ test("a quickstart runs on with a page per node; Ctrl-C ends it with status 0, a
 
 test("Ctrl-C in the middle ends it with status 130, and leaves nothing behind", async () => {
   const child = start();
-  let stdout = "";
-  for await (const chunk of child.stdout.pipeThrough(new TextDecoderStream())) {
-    stdout += chunk;
-    if (stdout.includes("Load ")) break;
-  }
+  await outputUntil(child.stdout, "Load ");
   child.kill("SIGINT");
   expect(await child.exited).toBe(130);
   expect(await leftovers()).toEqual([]);
